@@ -1,0 +1,44 @@
+"""minidgm: deep generative models as pages of explicit array math, every identity machine-checked.
+
+>>> import minidgm
+>>> rbm = minidgm.RBM(n_visible=4, n_hidden=2, seed=0)
+>>> rbm.params["W"].shape
+(4, 2)
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_LAZY = {
+    "RBM": "minidgm.boltzmann.rbm",
+    "BoltzmannMachine": "minidgm.boltzmann.bm",
+    "Generator": "minidgm.random",
+    "Estimate": "minidgm.evaluation",
+    "IntractableError": "minidgm.errors",
+    "check_model": "minidgm.checks",
+    "fit": "minidgm.training",
+    "load": "minidgm.serialization",
+}
+_MODULES = (
+    "backend", "boltzmann", "checks", "datasets", "distributions", "errors", "evaluation", "kernels",
+    "numerics", "objectives", "optim", "parameters", "plotting", "samplers", "serialization", "training",
+)  # fmt: skip
+
+__all__ = ["__version__", *_LAZY, *_MODULES]
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: `import minidgm` stays fast, heavy libraries load only when needed."""
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    if name in _MODULES:
+        return importlib.import_module(f"minidgm.{name}")
+    raise AttributeError(f"module 'minidgm' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,6 @@
+"""The Boltzmann family: energies over visible and hidden units."""
+
+from minidgm.boltzmann.bm import BoltzmannMachine
+from minidgm.boltzmann.rbm import RBM
+
+__all__ = ["RBM", "BoltzmannMachine"]

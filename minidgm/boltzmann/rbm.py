@@ -1,0 +1,322 @@
+"""Restricted Boltzmann machine: a bipartite energy model (Deep Learning, section 20.2; Smolensky 1986).
+
+    p(v, h) = exp(-E(v, h)) / Z,      E(v, h) = -b.v - c.h - v^T W h                       (20.4, 20.5)
+
+for Bernoulli units on both sides; for other units (`minidgm.boltzmann.units`) each side adds its base
+measure, E = -b.v - c.h - v^T W h - log_base(v) - log_base(h).
+
+| symbol | shape | meaning |
+|---|---|---|
+| v | [n, n_visible] | visible states, rows are examples |
+| h | [n, n_hidden] | hidden states |
+| W | [n_visible, n_hidden] | couplings |
+| b, c | [n_visible], [n_hidden] | visible and hidden biases |
+| visible_log_precision | [n_visible] | only with Gaussian visibles (likewise hidden) |
+
+The graph is bipartite, so both conditionals factorise over units, each in its field (20.11 - 20.15):
+
+    p(h | v) from the field v W + c,      p(v | h) from the field h W^T + b.
+
+Summing the hidden units out one by one gives the free energy, F(v) = -log sum_h exp(-E(v, h)), and
+p(v) = exp(-F(v)) / Z.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from minidgm.backend import Generator, get_backend, get_xp
+from minidgm.boltzmann.units import Unit, from_name
+from minidgm.errors import IntractableError
+from minidgm.model import Model
+from minidgm.numerics import logsumexp
+from minidgm.parameters import Parameters
+
+MAX_STATES = 2**25
+BLOCK = 2**14
+
+
+class RBM(Model):
+    """Restricted Boltzmann machine with any pair of unit types.
+
+    Parameters
+    ----------
+    n_visible, n_hidden : int
+        Columns of v and of h.
+    visible, hidden : str or Unit
+        ``"bernoulli"``, ``"spin"``, ``"gaussian"``, ``"softmax(k)"``, ``"rectified"``. At least one side
+        must take finitely many values: with two unbounded sides large couplings leave no finite Z.
+    centered : bool
+        Train with the enhanced gradient of centred units; the meaning of the parameters stays.
+    backend, dtype, seed
+        See `minidgm.model.Model`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rbm = RBM(3, 2, dtype="float64", seed=0)
+    >>> states = rbm.visible.states(3)
+    >>> bool(np.isclose(np.exp(rbm.log_prob(states)).sum(), 1.0))
+    True
+    """
+
+    equations: Mapping[str, str] = {
+        "energy": "E(v, h) = -b.v - c.h - v^T W h",
+        "hidden_given_visible": "p(h_j = 1 | v) = sigmoid(c_j + (v W)_j)",
+        "visible_given_hidden": "p(v_i = 1 | h) = sigmoid(b_i + (W h)_i)",
+        "free_energy": "F(v) = -b.v - sum_j softplus(c_j + (v W)_j)",
+        "log_prob": "log p(v) = -F(v) - log Z",
+        "gradient": "d(-log p(v))/dtheta = <dE/dtheta>_{p(h|v)} - <dE/dtheta>_{p(v,h)}",
+    }
+    reference = "Smolensky (1986); Hinton (2002); Goodfellow, Bengio and Courville (2016), Deep Learning, 20.2"
+
+    def __init__(
+        self,
+        n_visible: int,
+        n_hidden: int,
+        visible: str | Unit = "bernoulli",
+        hidden: str | Unit = "bernoulli",
+        centered: bool = False,
+        *,
+        backend: str = "numpy",
+        dtype: str = "float32",
+        seed: int | None = None,
+    ):
+        super().__init__(backend=backend, dtype=dtype, seed=seed)
+        self.n_visible, self.n_hidden = positive(n_visible, "n_visible"), positive(n_hidden, "n_hidden")
+        self.visible, self.hidden, self.centered = from_name(visible), from_name(hidden), bool(centered)
+        self.visible.check_width(n_visible, "visible")
+        self.hidden.check_width(n_hidden, "hidden")
+        if not (self.visible.bounded or self.hidden.bounded):
+            raise ValueError(
+                f"{self.visible.name} visibles with {self.hidden.name} hiddens have no finite partition "
+                "function for large W; make one side 'bernoulli', 'spin' or 'softmax(k)'"
+            )
+        shapes: dict[str, tuple[int, ...]] = {"W": (n_visible, n_hidden), "b": (n_visible,), "c": (n_hidden,)}
+        for side, unit, n in (("visible", self.visible, n_visible), ("hidden", self.hidden, n_hidden)):
+            shapes |= {f"{side}_{name}": shape for name, shape in unit.parameter_shapes(n).items()}
+        self.params = Parameters(shapes, backend=self.backend, dtype=self.dtype)
+        self.params["W"][...] = 0.01 * Generator(seed, self.backend).normal((n_visible, n_hidden), dtype=self.dtype)
+
+    def config(self) -> dict[str, Any]:
+        sizes = {"n_visible": self.n_visible, "n_hidden": self.n_hidden}
+        return {**sizes, "visible": self.visible.name, "hidden": self.hidden.name, "centered": self.centered}
+
+    def _own(self, side: str) -> dict[str, Any]:
+        """The parameters that belong to one side's units: {"log_precision": ...} or {}."""
+        prefix = f"{side}_"
+        return {name[len(prefix) :]: value for name, value in self.params.items() if name.startswith(prefix)}
+
+    # Energy and densities
+
+    def energy(self, v: Any, h: Any) -> Any:
+        """E(v, h), [n], from v [n, n_visible] and h [n, n_hidden] (20.5)."""
+        xp = get_xp(v, h, self.params["W"])
+        W, b, c = self.params["W"], self.params["b"], self.params["c"]
+        base = xp.sum(self.visible.log_base(v, **self._own("visible")), axis=-1)
+        base = base + xp.sum(self.hidden.log_base(h, **self._own("hidden")), axis=-1)
+        return -(v @ b) - h @ c - xp.sum((v @ W) * h, axis=-1) - base
+
+    def hidden_field(self, v: Any) -> Any:
+        """v W + c, [n, n_hidden]."""
+        return v @ self.params["W"] + self.params["c"]
+
+    def visible_field(self, h: Any) -> Any:
+        """h W^T + b, [n, n_visible]."""
+        return h @ self.params["W"].T + self.params["b"]
+
+    def hidden_given_visible(self, v: Any) -> Any:
+        """p(h | v): a factorial distribution with ``.mean``, ``.sample(rng)``, ``.log_prob(h)`` (20.14)."""
+        return self.hidden.distribution(self.hidden_field(v), **self._own("hidden"))
+
+    def visible_given_hidden(self, h: Any) -> Any:
+        """p(v | h): a factorial distribution (20.15)."""
+        return self.visible.distribution(self.visible_field(h), **self._own("visible"))
+
+    def free_energy(self, v: Any) -> Any:
+        """F(v) = -b.v - log_base(v) - sum_j cgf((v W + c)_j), [n], nats."""
+        xp = get_xp(v, self.params["W"])
+        cgf = self.hidden.cgf(self.hidden_field(v), **self._own("hidden"))
+        base = self.visible.log_base(v, **self._own("visible"))
+        return -(v @ self.params["b"]) - xp.sum(base, axis=-1) - xp.sum(cgf, axis=-1)
+
+    def hidden_free_energy(self, h: Any) -> Any:
+        """-log of the integral of exp(-E(v, h)) over v, [n], nats."""
+        xp = get_xp(h, self.params["W"])
+        cgf = self.visible.cgf(self.visible_field(h), **self._own("visible"))
+        base = self.hidden.log_base(h, **self._own("hidden"))
+        return -(h @ self.params["c"]) - xp.sum(base, axis=-1) - xp.sum(cgf, axis=-1)
+
+    def log_partition(self) -> Any:
+        """log Z in nats, exact: a 0-d array. Sums the smaller enumerable side in blocks, in float64.
+
+        Raises
+        ------
+        IntractableError
+            When neither side has at most 2^25 states.
+        """
+        n_v, n_h = self.visible.n_states(self.n_visible), self.hidden.n_states(self.n_hidden)
+        if min(n_v, n_h) > MAX_STATES:
+            raise IntractableError(
+                f"exact log Z sums {min(n_v, n_h):.3g} states, more than 2^25; "
+                "use minidgm.evaluation.ais(model) for an estimate"
+            )
+        unit, n, free_energy = self.hidden, self.n_hidden, RBM.hidden_free_energy
+        if n_v < n_h:
+            unit, n, free_energy = self.visible, self.n_visible, RBM.free_energy
+        double = self.with_params({name: value.astype("float64") for name, value in self.params.items()})
+        total = int(min(n_v, n_h))
+        blocks = [
+            logsumexp(-free_energy(double, unit.states(n, start, min(start + BLOCK, total), xp=self.xp)))
+            for start in range(0, total, BLOCK)
+        ]
+        return logsumexp(get_xp(*blocks).stack(blocks))
+
+    def log_prob(self, v: Any, log_partition: Any = None) -> Any:
+        """log p(v) = -F(v) - log Z, [n], exact, nats; ``log_partition`` saves the enumeration."""
+        v = self.check_data(v)
+        return -self.free_energy(v) - (self.log_partition() if log_partition is None else log_partition)
+
+    def pseudo_log_likelihood(self, v: Any) -> Any:
+        """sum_i log p(v_i | v_-i), [n], exact, nats (Besag 1975); every visible unit against its alternatives.
+
+        Changing v_i alone moves the hidden field by a multiple of row i of W, so a unit costs [n, n_hidden].
+        """
+        v = self.check_data(v)
+        W, b, own = self.params["W"], self.params["b"], self._own("hidden")
+        field = self.hidden_field(v)
+        here = self.hidden.cgf(field, **own).sum(axis=-1)
+        total = self.xp.zeros_like(here)
+        for i in range(self.n_visible // self.visible.k):
+            columns = slice(i * self.visible.k, (i + 1) * self.visible.k)
+            changes = [other[:, columns] - v[:, columns] for other in self.visible.alternatives(v, i)]
+            gains = [
+                change @ b[columns] + self.hidden.cgf(field + change @ W[columns], **own).sum(axis=-1) - here
+                for change in changes
+            ]
+            total = total - logsumexp(self.xp.stack([self.xp.zeros_like(here), *gains]), axis=0)
+        return total
+
+    # Sampling
+
+    def gibbs_step(self, v: Any, h: Any, rng: Generator) -> tuple[Any, Any]:
+        """One block Gibbs sweep: h ~ p(h | v), then v ~ p(v | h). Leaves p(v, h) invariant; ``h`` is not read."""
+        h = self.hidden_given_visible(v).sample(rng)
+        return self.visible_given_hidden(h).sample(rng), h
+
+    def sample(self, n: int, rng: Generator | int | None = None, steps: int = 1000, init: Any = None) -> Any:
+        """Draw visible states [n, n_visible] with ``steps`` Gibbs sweeps from ``init`` (default: the biases alone)."""
+        rng = self.generator(rng)
+        field = self.xp.zeros((positive(n, "n"), 1), dtype=self.dtype) + self.params["b"]
+        own = self._own("visible")
+        v = self.visible.sample(field, rng, **own) if init is None else self.check_data(init, "init")
+        h = None
+        for _ in range(positive(steps, "steps", least=0)):
+            v, h = self.gibbs_step(v, h, rng)
+        return v
+
+    def reconstruct(self, v: Any, rng: Generator | None = None) -> Any:
+        """Mean of p(v | h) at the mean of p(h | v), or at a draw of it when ``rng`` is given, [n, n_visible]."""
+        hidden = self.hidden_given_visible(self.check_data(v))
+        return self.visible_given_hidden(hidden.mean if rng is None else hidden.sample(rng)).mean
+
+    def transform(self, v: Any) -> Any:
+        """Mean of p(h | v), [n, n_hidden]: the features of v."""
+        return self.hidden_given_visible(self.check_data(v)).mean
+
+    # Gradients
+
+    def energy_gradient(self, v: Any, h: Any, weights: Any = None, out: Any = None) -> Any:
+        """sum_i w_i dE(v_i, h_i)/dtheta for any signed weights [n]; into ``out`` (a `Parameters`) if given.
+
+        E is linear in each of W, b, c with dE/dW = -v h^T, dE/db = -v, dE/dc = -h, so
+
+            sum_i w_i dE_i/dW = -v^T diag(w) h,      = -w^T v for b,      = -w^T h for c.
+
+        h may be a conditional mean: it enters linearly (Rao-Blackwell).
+        """
+        xp = get_xp(v, h, weights)
+        out = self.params.like() if out is None else out
+        minus_w = -xp.ones(v.shape[0], dtype=v.dtype) if weights is None else -weights
+        xp.matmul(v.T, minus_w[:, None] * h, out=out["W"])
+        xp.matmul(minus_w, v, out=out["b"])
+        xp.matmul(minus_w, h, out=out["c"])
+        for side, unit, x in (("visible", self.visible, v), ("hidden", self.hidden, h)):
+            for name, value in unit.base_gradient(x, -minus_w, **self._own(side)).items():
+                out[f"{side}_{name}"][...] = value
+        return out
+
+    def free_energy_gradient(self, v: Any, weights: Any = None, out: Any = None) -> Any:
+        """sum_i w_i dF(v_i)/dtheta = sum_i w_i <dE(v_i, h)/dtheta> under p(h | v_i), exact.
+
+        The base measure of Gaussian hiddens is quadratic in h: its expectation adds the variance.
+        """
+        xp = get_xp(v, weights)
+        field, own = self.hidden_field(v), self._own("hidden")
+        weights = xp.ones(v.shape[0], dtype=v.dtype) if weights is None else weights
+        out = self.energy_gradient(v, self.hidden.mean(field, **own), weights, out)
+        for name, value in self.hidden.mean_base_gradient(field, weights, **own).items():
+            out[f"hidden_{name}"][...] = value
+        return out
+
+    def score(self, v: Any) -> Any:
+        """d log p(v)/dv = b - lambda v + mean(v W + c) W^T, [n, n_visible]; Gaussian visibles."""
+        log_precision = self._own("visible").get("log_precision")
+        if log_precision is None:
+            raise TypeError(f"the score needs Gaussian visibles, not {self.visible.name}; use visible='gaussian'")
+        mean = self.hidden_given_visible(v).mean
+        return self.params["b"] - get_xp(v).exp(log_precision) * v + mean @ self.params["W"].T
+
+    def center_gradient(self, grads: Any, mu: Any, lam: Any) -> Any:
+        """Turn a gradient into the enhanced gradient of centred units, in place (Melchior et al. 2016).
+
+        With E = -(v - mu).b' - (h - lam).c' - (v - mu)^T W (h - lam), the same distribution has b = b' - W lam
+        and c = c' - W^T mu. A step along the gradient in (W, b', c') moves (W, b, c) by J J^T g:
+
+            gW <- gW - mu gc^T - gb lam^T,      gb <- gb - gW lam,      gc <- gc - gW^T mu.
+        """
+        gW, gb, gc = grads["W"], grads["b"], grads["c"]
+        xp = get_xp(gW, mu, lam)
+        gW -= xp.stack([mu, gb], axis=1) @ xp.stack([gc, lam])
+        gb -= gW @ lam
+        gc -= mu @ gW
+        return grads
+
+    def tempered(self, beta: float, base: Any = None) -> RBM:
+        """The RBM at inverse temperature ``beta``: W and c times beta, b moved to ``base`` (zeros) at beta = 0.
+
+        beta = 1 is this model, beta = 0 a product of independent units with biases ``base`` (Salakhutdinov
+        and Murray 2008, equation 16); precisions stay.
+        """
+        W, b, c = self.params["W"], self.params["b"], self.params["c"]
+        start = 0.0 if base is None else (1.0 - beta) * base
+        return self.with_params({**self.params, "W": beta * W, "b": start + beta * b, "c": beta * c})
+
+    # Service
+
+    def check_data(self, v: Any, what: str = "v") -> Any:
+        """Return ``v`` on this model's device, or raise `DataError` for a wrong shape, dtype or domain."""
+        if get_backend(v) == "autograd":
+            return v
+        v = self.check_matrix(v, self.n_visible, what)
+        self.visible.check(v, what)
+        return v
+
+    def initialize(self, X: Any) -> RBM:
+        """Set the visible biases so that W = 0 would reproduce the means of ``X`` (Hinton 2012, section 8)."""
+        mean = self.check_data(X, "X").mean(axis=0)
+        self.params["b"][...] = self.visible.logit(mean, **self._own("visible"))
+        return self
+
+    def default_objective(self) -> Any:
+        from minidgm.objectives import PersistentContrastiveDivergence
+
+        return PersistentContrastiveDivergence()
+
+
+def positive(n: Any, name: str, least: int = 1) -> int:
+    """Return ``n`` if it is an integer of at least ``least``."""
+    if isinstance(n, bool) or not hasattr(n, "__index__") or n < least:
+        raise ValueError(f"{name}={n!r}; expected an integer of at least {least}")
+    return int(n)

@@ -1,0 +1,126 @@
+"""What every model shares: a backend, named parameters, and checked input."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from minidgm.backend import BACKENDS, Generator, asarray, get_backend, namespace
+from minidgm.errors import DataError, unknown
+from minidgm.parameters import Parameters
+
+if TYPE_CHECKING:
+    from minidgm.training import History
+
+DTYPES = ("float32", "float64")
+
+
+class Model:
+    """Base of all models: structure in the constructor, math in methods that only read ``self.params``.
+
+    Parameters
+    ----------
+    backend : {"numpy", "cupy"}
+        Where the parameters live and the arithmetic runs.
+    dtype : {"float32", "float64"}
+    seed : int or None
+        Seed of the initial parameters.
+    """
+
+    params: Parameters
+
+    def __init__(self, *, backend: str = "numpy", dtype: str = "float32", seed: int | None = None):
+        if backend not in BACKENDS:
+            raise unknown("backend", backend, BACKENDS[:2])
+        name = str(getattr(dtype, "__name__", dtype))
+        if name not in DTYPES:
+            raise unknown("dtype", name, DTYPES)
+        self.backend, self.dtype, self.seed = backend, name, seed
+        self.xp = namespace(backend)
+
+    def config(self) -> dict[str, Any]:
+        """Constructor arguments that rebuild this structure (JSON values)."""
+        raise NotImplementedError
+
+    def default_objective(self) -> Any:
+        """The objective that ``fit`` uses when none is named."""
+        raise NotImplementedError
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key != "xp"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.xp = namespace(self.backend)
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{key}={value!r}" for key, value in self.config().items())
+        return f"{type(self).__name__}({arguments})"
+
+    def with_params(self, params: Mapping[str, Any]) -> Any:
+        """Return a shallow copy that computes with ``params`` (any mapping of arrays, traced ones too)."""
+        twin = copy.copy(self)
+        twin.params = params  # type: ignore[assignment]
+        return twin
+
+    def to(self, backend: str | None = None, dtype: str | None = None) -> Any:
+        """Return a copy of this model on another backend or in another dtype."""
+        twin = type(self)(**self.config(), backend=backend or self.backend, dtype=dtype or self.dtype, seed=self.seed)
+        for name, value in self.params.items():
+            twin.params[name][...] = asarray(value, twin.backend, twin.dtype)
+        return twin
+
+    def generator(self, rng: Generator | int | None = None) -> Generator:
+        """Return ``rng`` itself, or a generator seeded with it on this model's backend."""
+        if isinstance(rng, Generator):
+            if rng.backend != self.backend:
+                raise TypeError(
+                    f"the generator draws on {rng.backend!r}, the model lives on {self.backend!r}; "
+                    f"use Generator(seed, {self.backend!r})"
+                )
+            return rng
+        return Generator(rng, self.backend)
+
+    def fit(self, X: Any, **kwargs: Any) -> History:
+        """Train on the rows of ``X``; the arguments are those of `minidgm.training.fit`."""
+        from minidgm import training
+
+        return training.fit(self, X, **kwargs)
+
+    def save(self, path: Any) -> None:
+        """Write the model to one safetensors file, atomically."""
+        from minidgm import serialization
+
+        serialization.save(self, path)
+
+    def check_matrix(self, x: Any, width: int, what: str) -> Any:
+        """Return ``x`` as an array [n, width] of this model's backend and dtype, or say what is wrong.
+
+        Raises
+        ------
+        DataError
+            Strings, objects or complex numbers; another rank or width; NaN or infinity.
+        """
+        kind = get_backend(x)
+        if kind is None:
+            import numpy as np
+
+            try:
+                x = np.asarray(x)
+            except ValueError as error:
+                raise DataError(f"{what} does not form a matrix ({error}); expected rows of {width} numbers") from None
+            kind = "numpy"
+        if x.dtype.kind not in "buif":
+            raise DataError(f"{what} has dtype {x.dtype}; expected real numbers, convert it first")
+        if x.ndim != 2 or x.shape[1] != width:
+            hint = "; for one example use x[None, :]" if x.ndim == 1 else ""
+            raise DataError(f"{what} has shape {tuple(x.shape)}; expected [n, {width}]{hint}")
+        x = asarray(x, self.backend, self.dtype)
+        # A sum is finite only if its terms are (or if it overflows, which is worth a closer look as well).
+        if x.shape[0] and not bool(self.xp.isfinite(x.sum(dtype="float64"))):
+            bad = ~self.xp.isfinite(x)
+            first = int(self.xp.argmax(bad.reshape(-1)))
+            where = f"row {first // width}, column {first % width}"
+            raise DataError(f"{what} holds NaN or infinity ({where}); drop or fill such rows")
+        return x
