@@ -60,4 +60,6 @@ def unknown(kind: str, name: object, names: Iterable[str]) -> ValueError:
     """
     names = list(names)
     hint = nearest(name, names) or ";"
-    return ValueError(f"unknown {kind} {name!r}{hint.rstrip(';')} Known: {', '.join(names)}.".replace("  ", " "))
+    return ValueError(
+        f"unknown {kind} {name!r}{hint.rstrip(';')} Known: {', '.join(names)}.".replace("  ", " ")
+    )

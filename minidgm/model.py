@@ -66,7 +66,9 @@ class Model:
 
     def to(self, backend: str | None = None, dtype: str | None = None) -> Any:
         """Return a copy of this model on another backend or in another dtype."""
-        twin = type(self)(**self.config(), backend=backend or self.backend, dtype=dtype or self.dtype, seed=self.seed)
+        twin = type(self)(
+            **self.config(), backend=backend or self.backend, dtype=dtype or self.dtype, seed=self.seed
+        )
         for name, value in self.params.items():
             twin.params[name][...] = asarray(value, twin.backend, twin.dtype)
         return twin
@@ -109,7 +111,9 @@ class Model:
             try:
                 x = np.asarray(x)
             except ValueError as error:
-                raise DataError(f"{what} does not form a matrix ({error}); expected rows of {width} numbers") from None
+                raise DataError(
+                    f"{what} does not form a matrix ({error}); expected rows of {width} numbers"
+                ) from None
             kind = "numpy"
         if x.dtype.kind not in "buif":
             raise DataError(f"{what} has dtype {x.dtype}; expected real numbers, convert it first")

@@ -84,7 +84,10 @@ class BoltzmannMachine(Model):
         seed: int | None = None,
     ):
         super().__init__(backend=backend, dtype=dtype, seed=seed)
-        self.n_visible, self.n_hidden = positive(n_visible, "n_visible"), positive(n_hidden, "n_hidden", least=0)
+        self.n_visible, self.n_hidden = (
+            positive(n_visible, "n_visible"),
+            positive(n_hidden, "n_hidden", least=0),
+        )
         self.visible, self.hidden = Bernoulli(), Bernoulli()
         n_v, n_h = self.n_visible, self.n_hidden
         shapes = {"R": (n_v, n_v), "W": (n_v, n_h), "S": (n_h, n_h), "b": (n_v,), "c": (n_h,)}
@@ -106,8 +109,8 @@ class BoltzmannMachine(Model):
     def _hidden_states(self) -> Any:
         if self.n_hidden > MAX_HIDDEN_BITS:
             raise IntractableError(
-                f"an exact sum over 2^{self.n_hidden} hidden states was asked for, at most 2^{MAX_HIDDEN_BITS} is done; "
-                "use mean_field(v) or Gibbs sampling"
+                f"an exact sum over 2^{self.n_hidden} hidden states was asked for, "
+                f"at most 2^{MAX_HIDDEN_BITS} is done; use mean_field(v) or Gibbs sampling"
             )
         return self.hidden.states(self.n_hidden, xp=self.xp, dtype=self.params["b"].dtype)
 
@@ -131,7 +134,13 @@ class BoltzmannMachine(Model):
         return Enumerated(self._hidden_states(), self._log_joint_table(v))
 
     def log_partition(self) -> Any:
-        """log Z in nats, exact: sums every state in blocks, in float64; `IntractableError` beyond 2^25 states."""
+        """log Z in nats, exact: sums every state in blocks, in float64.
+
+        Raises
+        ------
+        IntractableError
+            Beyond 2^25 states.
+        """
         if self.n_visible + self.n_hidden > MAX_BITS:
             raise IntractableError(
                 f"exact log Z sums 2^{self.n_visible + self.n_hidden} states, more than 2^{MAX_BITS}; "
@@ -140,7 +149,11 @@ class BoltzmannMachine(Model):
         double = self.with_params({name: value.astype("float64") for name, value in self.params.items()})
         total, block = 2**self.n_visible, max(1, BLOCK >> self.n_hidden)
         blocks = [
-            logsumexp(-double.free_energy(self.visible.states(self.n_visible, start, min(start + block, total), self.xp)))
+            logsumexp(
+                -double.free_energy(
+                    self.visible.states(self.n_visible, start, min(start + block, total), self.xp)
+                )
+            )
             for start in range(0, total, block)
         ]
         return logsumexp(get_xp(*blocks).stack(blocks))
@@ -171,25 +184,27 @@ class BoltzmannMachine(Model):
         """Logit of p(h_j = 1 | all others), [n, n_hidden]."""
         return couple(h, self.params["S"]) + v @ self.params["W"] + self.params["c"]
 
-    def mean_field(self, v: Any, tolerance: float = 1e-6, max_iterations: int = 500) -> MeanField:
+    def mean_field(self, v: Any, tolerance: float | None = 1e-6, max_iterations: int = 500) -> MeanField:
         """Factorial q(h | v) = prod Bernoulli(mu), with mu_j <- sigmoid(hidden field of mu), unit after unit.
 
         Each update maximises the evidence lower bound in mu_j, so the bound never falls (20.3.1 for the DBM).
-        Stops when no mean moves by ``tolerance``, or after ``max_iterations`` sweeps.
+        Stops when no mean moves by ``tolerance``, or after ``max_iterations`` sweeps; ``tolerance=None`` does
+        them all and never reads the device.
         """
         S = self.params["S"]
         drive = v @ self.params["W"] + self.params["c"]
         mu = sigmoid(drive)
-        change, iteration = 0.0, 0
-        for iteration in range(1, max_iterations + 1):
-            change = 0.0
+        change: Any = 0.0
+        sweeps = 0
+        while sweeps < max_iterations:
+            sweeps, change = sweeps + 1, 0.0
             for j in range(self.n_hidden):
                 new = sigmoid(drive[:, j] + column_field(mu, S, j))
                 change = self.xp.maximum(change, self.xp.abs(new - mu[:, j]).max(initial=0.0))
                 mu[:, j] = new
-            if bool(change <= tolerance):
+            if tolerance is not None and bool(change <= tolerance):
                 break
-        return MeanField(mu, iteration, change)
+        return MeanField(mu, sweeps, change)
 
     def gibbs_step(self, v: Any, h: Any, rng: Generator) -> tuple[Any, Any]:
         """One sequential Gibbs sweep over hidden, then visible units, each given all others."""
@@ -205,10 +220,14 @@ class BoltzmannMachine(Model):
         return v, h
 
     def sample(self, n: int, rng: Generator | int | None = None, steps: int = 1000, init: Any = None) -> Any:
-        """Draw visible states [n, n_visible] with ``steps`` Gibbs sweeps from ``init`` (default: fair coins)."""
+        """Draw visible states [n, n_visible]: ``steps`` Gibbs sweeps from ``init`` (default: fair coins)."""
         rng = self.generator(rng)
         shape = (positive(n, "n"), self.n_visible)
-        v = rng.bernoulli(self.xp.full(shape, 0.5, dtype=self.dtype)) if init is None else self.check_data(init, "init")
+        v = (
+            rng.bernoulli(self.xp.full(shape, 0.5, dtype=self.dtype))
+            if init is None
+            else self.check_data(init, "init")
+        )
         h = rng.bernoulli(self.xp.full((v.shape[0], self.n_hidden), 0.5, dtype=self.dtype))
         for _ in range(positive(steps, "steps", least=0)):
             v, h = self.gibbs_step(v, h, rng)

@@ -69,7 +69,9 @@ class RBM(Model):
         "log_prob": "log p(v) = -F(v) - log Z",
         "gradient": "d(-log p(v))/dtheta = <dE/dtheta>_{p(h|v)} - <dE/dtheta>_{p(v,h)}",
     }
-    reference = "Smolensky (1986); Hinton (2002); Goodfellow, Bengio and Courville (2016), Deep Learning, 20.2"
+    reference = (
+        "Smolensky (1986); Hinton (2002); Goodfellow, Bengio and Courville (2016), Deep Learning, 20.2"
+    )
 
     def __init__(
         self,
@@ -97,7 +99,9 @@ class RBM(Model):
         for side, unit, n in (("visible", self.visible, n_visible), ("hidden", self.hidden, n_hidden)):
             shapes |= {f"{side}_{name}": shape for name, shape in unit.parameter_shapes(n).items()}
         self.params = Parameters(shapes, backend=self.backend, dtype=self.dtype)
-        self.params["W"][...] = 0.01 * Generator(seed, self.backend).normal((n_visible, n_hidden), dtype=self.dtype)
+        self.params["W"][...] = 0.01 * Generator(seed, self.backend).normal(
+            (n_visible, n_hidden), dtype=self.dtype
+        )
 
     def config(self) -> dict[str, Any]:
         sizes = {"n_visible": self.n_visible, "n_hidden": self.n_hidden}
@@ -179,7 +183,7 @@ class RBM(Model):
         return -self.free_energy(v) - (self.log_partition() if log_partition is None else log_partition)
 
     def pseudo_log_likelihood(self, v: Any) -> Any:
-        """sum_i log p(v_i | v_-i), [n], exact, nats (Besag 1975); every visible unit against its alternatives.
+        """sum_i log p(v_i | v_-i), [n], exact, nats (Besag 1975): each visible unit against its alternatives.
 
         Changing v_i alone moves the hidden field by a multiple of row i of W, so a unit costs [n, n_hidden].
         """
@@ -201,12 +205,12 @@ class RBM(Model):
     # Sampling
 
     def gibbs_step(self, v: Any, h: Any, rng: Generator) -> tuple[Any, Any]:
-        """One block Gibbs sweep: h ~ p(h | v), then v ~ p(v | h). Leaves p(v, h) invariant; ``h`` is not read."""
+        """One block Gibbs sweep, h ~ p(h | v), then v ~ p(v | h); leaves p(v, h) invariant, ignores ``h``."""
         h = self.hidden_given_visible(v).sample(rng)
         return self.visible_given_hidden(h).sample(rng), h
 
     def sample(self, n: int, rng: Generator | int | None = None, steps: int = 1000, init: Any = None) -> Any:
-        """Draw visible states [n, n_visible] with ``steps`` Gibbs sweeps from ``init`` (default: the biases alone)."""
+        """Draw visible states [n, n_visible]: ``steps`` Gibbs sweeps from ``init`` (or the biases alone)."""
         rng = self.generator(rng)
         field = self.xp.zeros((positive(n, "n"), 1), dtype=self.dtype) + self.params["b"]
         own = self._own("visible")
@@ -217,7 +221,7 @@ class RBM(Model):
         return v
 
     def reconstruct(self, v: Any, rng: Generator | None = None) -> Any:
-        """Mean of p(v | h) at the mean of p(h | v), or at a draw of it when ``rng`` is given, [n, n_visible]."""
+        """Mean of p(v | h), [n, n_visible], at the mean of p(h | v), or at a draw if ``rng`` is given."""
         hidden = self.hidden_given_visible(self.check_data(v))
         return self.visible_given_hidden(hidden.mean if rng is None else hidden.sample(rng)).mean
 
@@ -264,15 +268,17 @@ class RBM(Model):
         """d log p(v)/dv = b - lambda v + mean(v W + c) W^T, [n, n_visible]; Gaussian visibles."""
         log_precision = self._own("visible").get("log_precision")
         if log_precision is None:
-            raise TypeError(f"the score needs Gaussian visibles, not {self.visible.name}; use visible='gaussian'")
+            raise TypeError(
+                f"the score needs Gaussian visibles, not {self.visible.name}; use visible='gaussian'"
+            )
         mean = self.hidden_given_visible(v).mean
         return self.params["b"] - get_xp(v).exp(log_precision) * v + mean @ self.params["W"].T
 
     def center_gradient(self, grads: Any, mu: Any, lam: Any) -> Any:
         """Turn a gradient into the enhanced gradient of centred units, in place (Melchior et al. 2016).
 
-        With E = -(v - mu).b' - (h - lam).c' - (v - mu)^T W (h - lam), the same distribution has b = b' - W lam
-        and c = c' - W^T mu. A step along the gradient in (W, b', c') moves (W, b, c) by J J^T g:
+        With E = -(v - mu).b' - (h - lam).c' - (v - mu)^T W (h - lam), the same distribution has
+        b = b' - W lam and c = c' - W^T mu. A step along the gradient in (W, b', c') moves (W, b, c) along
 
             gW <- gW - mu gc^T - gb lam^T,      gb <- gb - gW lam,      gc <- gc - gW^T mu.
         """
@@ -284,7 +290,7 @@ class RBM(Model):
         return grads
 
     def tempered(self, beta: float, base: Any = None) -> RBM:
-        """The RBM at inverse temperature ``beta``: W and c times beta, b moved to ``base`` (zeros) at beta = 0.
+        """The RBM at inverse temperature ``beta``: W and c times beta, b moved to ``base`` (0) at beta = 0.
 
         beta = 1 is this model, beta = 0 a product of independent units with biases ``base`` (Salakhutdinov
         and Murray 2008, equation 16); precisions stay.
@@ -304,7 +310,7 @@ class RBM(Model):
         return v
 
     def initialize(self, X: Any) -> RBM:
-        """Set the visible biases so that W = 0 would reproduce the means of ``X`` (Hinton 2012, section 8)."""
+        """Set the visible biases so that W = 0 would give the means of ``X`` (Hinton 2012, section 8)."""
         mean = self.check_data(X, "X").mean(axis=0)
         self.params["b"][...] = self.visible.logit(mean, **self._own("visible"))
         return self

@@ -107,8 +107,10 @@ class Unit:
         """Number of configurations of ``n`` columns, infinite where they cannot be counted."""
         return math.inf
 
-    def states(self, n: int, start: int = 0, stop: int | None = None, xp: Any = None, dtype: Any = "float64") -> Any:
-        """Configurations ``start`` to ``stop`` of ``n`` columns, [stop - start, n]; unit 0 changes fastest."""
+    def states(
+        self, n: int, start: int = 0, stop: int | None = None, xp: Any = None, dtype: Any = "float64"
+    ) -> Any:
+        """Configurations ``start`` to ``stop`` of ``n`` columns, [stop - start, n]; unit 0 is fastest."""
         raise TypeError(f"{self.name} units take infinitely many values and cannot be enumerated")
 
     def alternatives(self, x: Any, i: int) -> list[Any]:
@@ -130,7 +132,9 @@ def _refuse(bad: Any, x: Any, what: str, expected: str) -> None:
     if bool(xp.any(bad)):
         first = int(xp.argmax(bad.reshape(-1)))
         value = float(x.reshape(-1)[first])
-        raise DataError(f"{what} holds {value:g} (row {first // x.shape[-1]}, column {first % x.shape[-1]}); {expected}")
+        raise DataError(
+            f"{what} holds {value:g} (row {first // x.shape[-1]}, column {first % x.shape[-1]}); {expected}"
+        )
 
 
 class _Binary(Unit):
@@ -139,7 +143,9 @@ class _Binary(Unit):
     def n_states(self, n: int) -> float:
         return 2**n
 
-    def states(self, n: int, start: int = 0, stop: int | None = None, xp: Any = None, dtype: Any = "float64") -> Any:
+    def states(
+        self, n: int, start: int = 0, stop: int | None = None, xp: Any = None, dtype: Any = "float64"
+    ) -> Any:
         xp = xp or get_xp()
         index = xp.arange(start, 2**n if stop is None else stop)[:, None]
         bits = (index >> xp.arange(n)[None, :]) & 1
@@ -166,8 +172,8 @@ class Bernoulli(_Binary):
         return d.variance * (1.0 - 2.0 * d.mean)
 
     def check(self, x: Any, what: str) -> None:
-        expected = "Bernoulli units take 0 or 1, or a probability between; binarize or rescale the data, or use visible='gaussian'"
-        _refuse((x < 0) | (x > 1), x, what, expected)
+        expected = "Bernoulli units take 0 or 1, or a probability between"
+        _refuse((x < 0) | (x > 1), x, what, f"{expected}; binarize or rescale, or use visible='gaussian'")
 
     def logit(self, mean: Any, **own: Any) -> Any:
         xp = get_xp(mean)
@@ -189,7 +195,9 @@ class Spin(_Binary):
         return -2.0 * d.mean * d.variance
 
     def check(self, x: Any, what: str) -> None:
-        expected = "spin units take -1 or 1, or a mean between; map bits by 2 x - 1, or use visible='bernoulli'"
+        expected = (
+            "spin units take -1 or 1, or a mean between; map bits by 2 x - 1, or use visible='bernoulli'"
+        )
         _refuse((x < -1) | (x > 1), x, what, expected)
 
     def logit(self, mean: Any, **own: Any) -> Any:
@@ -197,9 +205,9 @@ class Spin(_Binary):
 
 
 class Gaussian(Unit):
-    """Real values with energy lambda x^2 / 2 - a x: p(x | a) is normal with mean a / lambda, variance 1 / lambda.
+    """Real values with energy lambda x^2 / 2 - a x: p(x | a) is normal, mean a / lambda, variance 1 / lambda.
 
-    d(lambda x^2 / 2) / d log lambda = lambda x^2 / 2, and its expectation is lambda (mean^2 + 1 / lambda) / 2.
+    d(lambda x^2 / 2) / d log lambda = lambda x^2 / 2, whose expectation is lambda (mean^2 + 1 / lambda) / 2.
     """
 
     name = "gaussian"
@@ -253,7 +261,9 @@ class Softmax(Unit):
     def n_states(self, n: int) -> float:
         return self.k ** (n // self.k)
 
-    def states(self, n: int, start: int = 0, stop: int | None = None, xp: Any = None, dtype: Any = "float64") -> Any:
+    def states(
+        self, n: int, start: int = 0, stop: int | None = None, xp: Any = None, dtype: Any = "float64"
+    ) -> Any:
         xp = xp or get_xp()
         groups = n // self.k
         index = xp.arange(start, self.k**groups if stop is None else stop)[:, None]
@@ -273,7 +283,9 @@ class Softmax(Unit):
     def check(self, x: Any, what: str) -> None:
         xp = get_xp(x)
         totals = x.reshape(x.shape[0], -1, self.k).sum(axis=-1)
-        expected = f"softmax({self.k}) units take one-hot groups of {self.k} columns, or probabilities that sum to 1"
+        expected = (
+            f"softmax({self.k}) units take one-hot groups of {self.k} columns, or probabilities that sum to 1"
+        )
         _refuse((x < 0) | (x > 1), x, what, expected)
         _refuse(xp.abs(totals - 1.0) > 1e-4, totals, f"the group sums of {what}", expected)
 
@@ -298,7 +310,9 @@ class Rectified(Unit):
         return distributions.rectified_moments(a)[2]
 
     def check(self, x: Any, what: str) -> None:
-        _refuse(x < 0, x, what, "rectified units take numbers >= 0; shift the data, or use visible='gaussian'")
+        _refuse(
+            x < 0, x, what, "rectified units take numbers >= 0; shift the data, or use visible='gaussian'"
+        )
 
     def logit(self, mean: Any, **own: Any) -> Any:
         return mean
