@@ -28,7 +28,7 @@ def read(path: str | Path, *, mmap: bool = False) -> dict[str, np.ndarray]:
     ----------
     path : path
         ``.npy``, ``.npz``, ``.csv`` / ``.tsv`` / ``.txt`` (one example a line, with or without a line of
-        column names), ``.mat`` (up to version 7), ``.idx`` / ``-ubyte`` (the format of MNIST), also as ``.gz``.
+        column names), ``.mat`` (up to version 7), ``.idx`` / ``-ubyte`` (MNIST's format; also ``.gz``).
     mmap : bool
         Map an ``.npy`` file into memory instead of reading it.
 
