@@ -84,7 +84,8 @@ class Parameters(MutableMapping[str, Any]):
             raise TypeError(f"buffer is a {get_backend(buffer)} array, the parameters live on {backend}")
         elif buffer.shape != (self.size,) or str(buffer.dtype) != self.dtype:
             raise ValueError(
-                f"buffer must be {self.dtype} of shape ({self.size},), got {buffer.dtype} of shape {buffer.shape}"
+                f"buffer must be {self.dtype} of shape ({self.size},), "
+                f"got {buffer.dtype} of shape {buffer.shape}"
             )
         self.buffer = buffer
         self._views = {
@@ -113,7 +114,9 @@ class Parameters(MutableMapping[str, Any]):
                 f"minidgm.backend.asarray(x, backend={self.backend!r})"
             )
         if tuple(value.shape) != view.shape:
-            raise ValueError(f"parameter {name!r} has shape {view.shape}, got an array of shape {tuple(value.shape)}")
+            raise ValueError(
+                f"parameter {name!r} has shape {view.shape}, got an array of shape {tuple(value.shape)}"
+            )
         if value.dtype.kind not in "fiub":
             raise TypeError(f"parameter {name!r} holds real numbers, got an array of dtype {value.dtype}")
         view[...] = value
@@ -139,7 +142,9 @@ class Parameters(MutableMapping[str, Any]):
         return f"Parameters({{{listed}}}, {self.size} values, {self.dtype} on {self.backend})"
 
     def _unknown(self, name: object) -> str:
-        return f"no parameter {name!r}{nearest(name, self._views)}. Known: {', '.join(self._views) or 'none'}."
+        return (
+            f"no parameter {name!r}{nearest(name, self._views)}. Known: {', '.join(self._views) or 'none'}."
+        )
 
     @property
     def names(self) -> tuple[str, ...]:

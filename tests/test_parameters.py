@@ -24,7 +24,8 @@ def test_the_buffer_is_the_concatenation_of_the_arrays(shapes, dtype):
     flat = [params[name].ravel() for name in params]
     np.testing.assert_array_equal(np.concatenate([np.zeros(0), *flat]), params.buffer)
     for name, shape in shapes.items():
-        assert params[name].shape == shape and params[name].dtype == dtype
+        assert params[name].shape == shape
+        assert params[name].dtype == dtype
         assert np.shares_memory(params[name], params.buffer) or params[name].size == 0
         if params[name].size:
             assert params[name].ravel()[0] == params.offset(name)
@@ -37,7 +38,8 @@ def test_copies_are_independent_and_keep_the_layout(shapes):
     params = Parameters(shapes)
     params.buffer[...] = np.arange(params.size)
     for twin in (params.copy(), copy.copy(params), copy.deepcopy(params), pickle.loads(pickle.dumps(params))):
-        assert twin.shapes == params.shapes and twin.names == params.names
+        assert twin.shapes == params.shapes
+        assert twin.names == params.names
         np.testing.assert_array_equal(twin.buffer, params.buffer)
         twin.buffer[...] = -1  # through the buffer into the views, and nowhere else
         assert all((twin[name] == -1).all() for name in twin)
@@ -71,7 +73,8 @@ def test_wrong_assignments_are_refused_and_change_nothing(name, value, error, wo
     params = Parameters({"W": (2, 3)})
     with pytest.raises(error, match=words):
         params[name] = value
-    assert params.names == ("W",) and not params.buffer.any()
+    assert params.names == ("W",)
+    assert not params.buffer.any()
 
 
 def test_the_set_of_names_is_fixed():
@@ -81,7 +84,8 @@ def test_the_set_of_names_is_fixed():
             removal()
     with pytest.raises(KeyError, match="Known: W"):
         params["V"]
-    assert "V" not in params and params.get("V") is None
+    assert "V" not in params
+    assert params.get("V") is None
 
 
 @pytest.mark.parametrize(
@@ -112,4 +116,6 @@ def test_a_buffer_that_is_given_is_not_copied():
 
 def test_parameters_compare_by_identity():
     params = Parameters({"a": (2,)})
-    assert params == params and params != params.copy() and len({params, params}) == 1
+    assert params == params
+    assert params != params.copy()
+    assert len({params, params}) == 1

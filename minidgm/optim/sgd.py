@@ -1,0 +1,149 @@
+"""Stochastic gradient descent, with momentum."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from minidgm.optim.base import Optimizer
+from minidgm.optim.checks import real
+from minidgm.optim.schedules import Rate
+from minidgm.parameters import Parameters
+
+
+class SGD(Optimizer):
+    r"""Gradient descent on mini-batches, plain, with momentum, or with Nesterov's momentum.
+
+    With :math:`g` the gradient (clipped, plus ``weight_decay`` times the parameters that decay: an L2
+    penalty of half that strength), :math:`\epsilon` the rate and :math:`\alpha` the momentum::
+
+        u     <- alpha u + g
+        theta <- theta - epsilon u                  momentum
+        theta <- theta - epsilon (g + alpha u)      Nesterov
+
+    which, at a constant rate, is the velocity form v = -epsilon u of Goodfellow, Bengio & Courville
+    (2016), eqs. 8.15-8.16; Nesterov's is the usual restatement of eqs. 8.21-8.22 at the looked-ahead
+    parameters (Sutskever et al. 2013).
+
+    Parameters
+    ----------
+    learning_rate : float or schedule
+    momentum : float
+        In [0, 1).
+    nesterov : bool
+    weight_decay, decayed, clip
+        See :class:`~minidgm.optim.base.Optimizer`.
+
+    Examples
+    --------
+    >>> from minidgm.parameters import Parameters
+    >>> theta = Parameters({"w": (2,)}, dtype="float64")
+    >>> gradient = theta.copy()
+    >>> gradient["w"] = [1.0, -2.0]
+    >>> sgd = SGD(0.1)
+    >>> sgd.init(theta)
+    >>> sgd.step(theta, gradient)
+    >>> theta["w"]
+    array([-0.1,  0.2])
+    """
+
+    def __init__(
+        self,
+        learning_rate: Rate = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+        decayed: Sequence[str] | None = None,
+        clip: float | None = None,
+    ):
+        super().__init__(learning_rate, weight_decay, decayed, clip)
+        self.momentum = real("momentum", momentum, below=1.0)
+        self.nesterov = bool(nesterov)
+        if self.nesterov and self.momentum == 0.0:
+            raise ValueError("nesterov=True needs a momentum in (0, 1), got 0")
+        self.slots = ("velocity",) if self.momentum else ()
+
+    def init(self, params: Parameters, total_steps: int | None = None) -> None:
+        """Forget the past and prepare to step these parameters."""
+        super().init(params, total_steps)
+        if params.backend == "numpy":
+            from scipy.linalg.blas import get_blas_funcs  # not at import: it takes as long as all of minidgm
+
+            self._axpy, self._scal = get_blas_funcs(("axpy", "scal"), dtype=params.dtype)
+
+    def _plain_update(self, p: Any, g: Any, *rest: Any) -> None:
+        *states, rate, decay, scale = rest
+        g = scale * g
+        if decay:
+            g = g + decay * p
+        if states:
+            (u,) = states
+            u[...] = self.momentum * u + g
+            g = g + self.momentum * u if self.nesterov else u
+        p[...] = p - rate * g
+
+    def _host_update(self, p: Any, g: Any, *rest: Any) -> None:
+        # BLAS axpy(x, y, a=a) is y <- a x + y in one pass, in place on a contiguous array of its dtype.
+        *states, rate, decay, scale = rest
+        axpy, scal = self._axpy, self._scal
+        if not p.size:
+            return
+        if not states:
+            if decay:
+                scal(1.0 - rate * decay, p)
+            axpy(g, p, a=-rate * scale)
+            return
+        (u,) = states
+        scal(self.momentum, u)
+        axpy(g, u, a=scale)
+        if decay:
+            axpy(p, u, a=decay)
+        if self.nesterov:
+            if decay:
+                scal(1.0 - rate * decay, p)
+            axpy(g, p, a=-rate * scale)
+            axpy(u, p, a=-rate * self.momentum)
+        else:
+            axpy(u, p, a=-rate)
+
+    def config(self) -> dict[str, Any]:
+        """Return name and hyperparameters as JSON."""
+        return {**super().config(), "momentum": self.momentum, "nesterov": self.nesterov}
+
+
+class Momentum(SGD):
+    """:class:`SGD` with momentum 0.9 unless told otherwise.
+
+    >>> Momentum(0.1).momentum
+    0.9
+    """
+
+    def __init__(
+        self,
+        learning_rate: Rate = 0.01,
+        momentum: float = 0.9,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+        decayed: Sequence[str] | None = None,
+        clip: float | None = None,
+    ):
+        super().__init__(learning_rate, momentum, nesterov, weight_decay, decayed, clip)
+
+
+class Nesterov(SGD):
+    """:class:`SGD` with Nesterov's momentum, 0.9 unless told otherwise.
+
+    >>> Nesterov(0.1).nesterov
+    True
+    """
+
+    def __init__(
+        self,
+        learning_rate: Rate = 0.01,
+        momentum: float = 0.9,
+        nesterov: bool = True,
+        weight_decay: float = 0.0,
+        decayed: Sequence[str] | None = None,
+        clip: float | None = None,
+    ):
+        super().__init__(learning_rate, momentum, nesterov, weight_decay, decayed, clip)
