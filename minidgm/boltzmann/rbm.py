@@ -166,13 +166,13 @@ class RBM(Model):
                 f"exact log Z sums {min(n_v, n_h):.3g} states, more than 2^25; "
                 "use minidgm.evaluation.ais(model) for an estimate"
             )
-        unit, n, free_energy = self.hidden, self.n_hidden, RBM.hidden_free_energy
-        if n_v < n_h:
-            unit, n, free_energy = self.visible, self.n_visible, RBM.free_energy
         double = self.with_params({name: value.astype("float64") for name, value in self.params.items()})
+        unit, n, free_energy = self.hidden, self.n_hidden, double.hidden_free_energy
+        if n_v < n_h:
+            unit, n, free_energy = self.visible, self.n_visible, double.free_energy
         total = int(min(n_v, n_h))
         blocks = [
-            logsumexp(-free_energy(double, unit.states(n, start, min(start + BLOCK, total), xp=self.xp)))
+            logsumexp(-free_energy(unit.states(n, start, min(start + BLOCK, total), xp=self.xp)))
             for start in range(0, total, BLOCK)
         ]
         return logsumexp(get_xp(*blocks).stack(blocks))
