@@ -1,5 +1,7 @@
 """Boltzmann machine against plain enumeration of its energy."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -96,9 +98,8 @@ def test_learning_is_hebbian():
     grads = machine.free_energy_gradient(
         np.concatenate([data, V]), np.concatenate([np.full(3, 1 / 3), -joint.sum(axis=1)])
     )
-    np.testing.assert_allclose(
-        -grads["R"], data.T @ data / 3 - V.T @ (joint.sum(axis=1)[:, None] * V), atol=1e-12
-    )
+    dreams = V.T @ (joint.sum(axis=1)[:, None] * V)
+    np.testing.assert_allclose(-grads["R"], data.T @ data / 3 - dreams, atol=1e-12)
     rows = [int(r @ [1, 2, 4]) for r in data]
     clamped = (joint / joint.sum(axis=1, keepdims=True))[rows].mean(axis=0)
     np.testing.assert_allclose(-grads["S"], H.T @ ((clamped - joint.sum(axis=0))[:, None] * H), atol=1e-12)
@@ -116,7 +117,7 @@ def test_mean_field_ascends_the_bound_to_a_fixed_point(seed):
         return -machine.energy(V, mu) - (mu * np.log(mu) + (1 - mu) * np.log1p(-mu)).sum(axis=1)
 
     bounds = [bound(machine.mean_field(V, None, k).mean) for k in (1, 2, 3, 10, 200)]
-    for earlier, later in zip(bounds, bounds[1:], strict=False):
+    for earlier, later in itertools.pairwise(bounds):
         assert (later >= earlier - 1e-10).all()
     assert (bounds[-1] <= -machine.free_energy(V) + 1e-10).all()
     result = machine.mean_field(V, 1e-12, 2000)

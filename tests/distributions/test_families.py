@@ -1,4 +1,4 @@
-"""Every family: normalised, moments are derivatives of the cgf, entropy and KL by brute force, samples agree."""
+"""Every family: normalised, moments, entropy and KL by brute force, samples that agree."""
 
 import math
 
@@ -115,7 +115,7 @@ def test_rectified_outside_its_support():
     ],
 )
 def test_samples_have_the_stated_moments(p, mean, variance):
-    """Mean and variance of 1e5 draws within 5.5 standard errors: false-alarm rate below 1e-6 with four tests."""
+    """Mean and variance of 1e5 draws within 5.5 standard errors: false-alarm rate below 1e-6."""
     n = 100_000
     wide = type(p)(np.repeat(p.field, n, axis=0), *([p.log_precision] if isinstance(p, Normal) else []))
     draws = wide.sample(Generator(5))
