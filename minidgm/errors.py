@@ -45,8 +45,8 @@ def nearest(name: object, names: Iterable[str]) -> str:
     >>> nearest("bernouli", ["bernoulli", "gaussian"])
     "; did you mean 'bernoulli'?"
     """
-    close = difflib.get_close_matches(str(name).lower(), {n.lower(): n for n in names}, n=1, cutoff=0.5)
     original = {n.lower(): n for n in names}
+    close = difflib.get_close_matches(str(name).lower(), original, n=1, cutoff=0.5)
     return f"; did you mean {original[close[0]]!r}?" if close else ""
 
 
@@ -59,7 +59,6 @@ def unknown(kind: str, name: object, names: Iterable[str]) -> ValueError:
     ValueError: unknown unit 'gausian'; did you mean 'gaussian'? Known: bernoulli, gaussian.
     """
     names = list(names)
-    hint = nearest(name, names) or ";"
-    return ValueError(
-        f"unknown {kind} {name!r}{hint.rstrip(';')} Known: {', '.join(names)}.".replace("  ", " ")
-    )
+    hint = nearest(name, names)
+    known = f"{'Known' if hint else 'known'}: {', '.join(names)}."
+    return ValueError(f"unknown {kind} {name!r}{hint or ';'} {known}")

@@ -90,7 +90,7 @@ def test_weighted_gradients_by_difference(case):
 
 
 def test_learning_is_hebbian():
-    """d log p / dR_ij = <v_i v_j>_data - <v_i v_j>_model, from the enumerated joint; hidden pairs likewise."""
+    """d log p / dR_ij = <v_i v_j>_data - <v_i v_j>_model; hidden pairs likewise."""
     machine = drawn(3, 2, seed=2)
     V, H, E = table(machine)
     joint = np.exp(-E - logsumexp(-E))
