@@ -8,7 +8,7 @@ import numpy as np
 
 __all__ = ["HostEngine"]
 
-BLOCK = 32768  # elements drawn at a time: thresholds, words and results stay in the second-level cache
+BLOCK = 65536  # elements drawn at a time, about: thresholds, words and results stay in the second-level cache
 
 
 class HostEngine:
@@ -127,8 +127,9 @@ def _rows(x: np.ndarray) -> np.ndarray:
 
 
 def _blocks(rows: np.ndarray) -> Any:
-    step = max(4, BLOCK // rows.shape[1] // 4 * 4)
-    return (slice(start, start + step) for start in range(0, rows.shape[0], step))
+    n_blocks = max(1, round(rows.size / BLOCK))
+    step = -(-rows.shape[0] // (4 * n_blocks)) * 4  # whole 64-bit words a block, so that layout does not shift the stream
+    return (slice(start, start + step) for start in range(0, rows.shape[0], step)) if rows.size else ()
 
 
 def _finish(out: np.ndarray, rows: np.ndarray) -> np.ndarray:
