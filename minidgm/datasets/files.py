@@ -68,7 +68,7 @@ def read(path: str | Path, *, mmap: bool = False) -> dict[str, np.ndarray]:
         ) from error
     for key, array in arrays.items():
         if array.dtype.kind in "OV":
-            raise DataError(f"{path}: {key!r} holds {array.dtype}; expected numbers (nothing is unpickled)")
+            raise DataError(f"{path}: {key!r} holds {array.dtype}; expected plain numbers")
     return arrays
 
 
@@ -154,23 +154,41 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
 
 def _read_table(path: Path) -> dict[str, np.ndarray]:
     """Numbers in columns; {"data": [n, d]} or, with a line of names, one array [n] a column."""
+    skip, first = 0, ""
     with path.open(encoding="utf-8-sig") as file:
-        first = file.readline()
-    mark = "\t" if "\t" in first else "," if "," in first else ";" if ";" in first else None
-    names = [cell.strip().strip('"') for cell in first.strip().split(mark)]
+        for line in file:
+            first = line.split("#")[0].strip()
+            if first:
+                break
+            skip += 1
+    mark = next((m for m in "\t,;" if m in first), None)
+    names = [cell.strip().strip('"') for cell in first.split(mark)]
     header = not all(map(_is_number, names))
     if header and len(set(names)) < len(names):
-        raise DataError(f"{path}: the first line {first.strip()!r} is not numbers, and its names repeat")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)  # "input contained no data"
-        cells = np.loadtxt(
-            path, dtype=str, delimiter=mark, skiprows=header, ndmin=2, encoding="utf-8-sig", quotechar='"'
-        )
-    if cells.shape[1] != len(names):
-        raise DataError(f"{path}: lines of {cells.shape[1]} cells under a first line of {len(names)}")
+        raise DataError(f"{path}: the first line {first!r} is not numbers, and its names repeat")
+
+    def cells(dtype: type) -> np.ndarray:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # "input contained no data"
+            return np.loadtxt(
+                path,
+                dtype,
+                delimiter=mark,
+                skiprows=skip + header,
+                ndmin=2,
+                encoding="utf-8-sig",
+                quotechar='"',
+            )
+
     if not header:
-        return {"data": _numbers(cells, str(path))}
-    return {name: _column(cells[:, i]) for i, name in enumerate(names)}
+        return {"data": cells(float)}
+    try:
+        table = cells(float)
+    except ValueError:
+        table = cells(str)  # columns of text, which may be labels
+    if table.shape[1] != len(names):
+        raise DataError(f"{path}: lines of {table.shape[1]} cells under a first line of {len(names)}")
+    return {name: _column(table[:, i]) for i, name in enumerate(names)}
 
 
 def _is_number(cell: str) -> bool:
@@ -181,21 +199,9 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _numbers(cells: np.ndarray, what: str) -> np.ndarray:
-    try:
-        return cells.astype(np.float64)
-    except ValueError:
-        row, column = next(
-            (r, c) for r, line in enumerate(cells) for c, cell in enumerate(line) if not _is_number(cell)
-        )
-        raise DataError(
-            f"{what}: row {row + 1}, column {column + 1} is {cells[row, column]!r}; expected a number"
-        ) from None
-
-
 def _column(cells: np.ndarray) -> np.ndarray:
     try:
-        return cells.astype(np.float64)
+        return cells.astype(np.float64, copy=False)
     except ValueError:
         return cells
 

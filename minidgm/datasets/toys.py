@@ -89,7 +89,8 @@ def spiral(
     >>> spiral(100).log_density([[0.0, 0.0]]).round(4).tolist()
     [-2.531]
     """
-    _check_positive(noise=noise, turns=turns, arms=arms)
+    _check_positive(noise=noise, turns=turns)
+    _check_count(arms=arms)
     start = 2 * np.pi * np.arange(arms) / arms
 
     def curve(fraction: np.ndarray) -> np.ndarray:
@@ -121,6 +122,7 @@ def rings(
     """
     from scipy.special import i0e
 
+    _check_count(**{"len(radii)": len(radii)})
     _check_positive(noise=noise, **{f"radii[{i}]": r for i, r in enumerate(radii)})
     radius = np.asarray(radii, dtype=np.float64)
 
@@ -157,7 +159,8 @@ def pinwheel(
     >>> pinwheel(100).log_density([[1.2 * np.cos(1.2), 1.2 * np.sin(1.2)]]).round(3).tolist()
     [-0.346]
     """
-    _check_positive(blades=blades, length=length, width=width)
+    _check_positive(length=length, width=width)
+    _check_count(blades=blades)
     angle = 2 * np.pi * np.arange(blades) / blades
     along = np.stack([np.cos(angle), np.sin(angle)], axis=1)  # [k, 2]
     across = np.stack([-np.sin(angle), np.cos(angle)], axis=1)
@@ -210,8 +213,7 @@ def _toy(
     name: str, n: int, seed: int, sample: Sampler, log_density: Callable[[np.ndarray], np.ndarray], how: str
 ) -> Dataset:
     """Draw the three parts, each from a stream of its own."""
-    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
-        raise DataError(f"{name}: n={n!r}; expected a number of training examples, at least 1")
+    _check_count(n=n)
     fields: dict[str, Any] = {}
     for part, m, seeds in zip(
         PARTS, (n, -(-n // 10), -(-n // 10)), np.random.SeedSequence(seed).spawn(3), strict=True
@@ -270,3 +272,9 @@ def _check_positive(**values: float) -> None:
     for name, value in values.items():
         if not (value > 0 and np.isfinite(value)):
             raise DataError(f"{name}={value!r}; expected a positive number")
+
+
+def _check_count(**values: int) -> None:
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+            raise DataError(f"{name}={value!r}; expected a whole number, at least 1")
