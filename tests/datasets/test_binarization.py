@@ -79,6 +79,16 @@ def test_fixed_bits_never_change():
     assert binarized(np.full((3, 4), 0.5), "fixed").ravel().tolist() == expected
 
 
+@pytest.mark.parametrize("word", [0, 2**64 - 1])
+def test_certain_levels_are_certain_at_the_extreme_words(word):
+    class Words:
+        def random_raw(self, count):
+            return np.full(count, word, dtype=np.uint64)
+
+    bits = module._draw(np.array([0.0, 1.0, 0.5], dtype=np.float32), Words())
+    assert bits.tolist() == [0, 1, float(word == 0)]
+
+
 def test_out_may_be_the_input():
     X = np.random.default_rng(0).random((30, 7)).astype(np.float32)
     expected = binarized(X, "fixed", 1)
