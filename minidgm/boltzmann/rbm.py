@@ -264,6 +264,16 @@ class RBM(Model):
             out[f"hidden_{name}"][...] = value
         return out
 
+    def hidden_free_energy_gradient(self, h: Any, weights: Any = None, out: Any = None) -> Any:
+        """sum_i w_i of the gradient of `hidden_free_energy` at h_i: <dE(v, h_i)/dtheta> under p(v | h_i), exact."""
+        xp = get_xp(h, weights)
+        field, own = self.visible_field(h), self._own("visible")
+        weights = xp.ones(h.shape[0], dtype=h.dtype) if weights is None else weights
+        out = self.energy_gradient(self.visible.mean(field, **own), h, weights, out)
+        for name, value in self.visible.mean_base_gradient(field, weights, **own).items():
+            out[f"visible_{name}"][...] = value
+        return out
+
     def score(self, v: Any) -> Any:
         """d log p(v)/dv = b - lambda v + mean(v W + c) W^T, [n, n_visible]; Gaussian visibles."""
         log_precision = self._own("visible").get("log_precision")

@@ -103,6 +103,19 @@ class Unit:
         """Draw from p(x | a), [n, d]."""
         return self.distribution(a, **own).sample(rng, out=out)
 
+    def fill(
+        self, x: Any, bias: Any, rng: Any = None, draw: Any = None, mean: Any = None, **own: Any
+    ) -> None:
+        """Write the mean of p(. | x + bias) and a draw from it into given arrays [n, d], either or both.
+
+        The hot twin of `distribution`: sweeps reuse their arrays. ``x`` may be one of the two.
+        """
+        given = self.distribution(x + bias, **own)
+        if mean is not None:
+            mean[...] = given.mean
+        if draw is not None:
+            given.sample(rng, out=draw)
+
     def n_states(self, n: int) -> float:
         """Number of configurations of ``n`` columns, infinite where they cannot be counted."""
         return math.inf
@@ -166,6 +179,19 @@ class Bernoulli(_Binary):
 
     def distribution(self, a: Any, **own: Any) -> distributions.Bernoulli:
         return distributions.Bernoulli(a)
+
+    def fill(
+        self, x: Any, bias: Any, rng: Any = None, draw: Any = None, mean: Any = None, **own: Any
+    ) -> None:
+        if draw is not None:
+            rng.bernoulli_from_logits(x, bias=bias, out=draw, mean=mean)
+        else:
+            xp = get_xp(x, bias)
+            xp.add(x, bias, out=mean)
+            xp.multiply(mean, 0.5, out=mean)
+            xp.tanh(mean, out=mean)
+            xp.add(mean, 1.0, out=mean)
+            xp.multiply(mean, 0.5, out=mean)
 
     def third(self, a: Any, **own: Any) -> Any:
         d = distributions.Bernoulli(a)

@@ -1,0 +1,233 @@
+"""What every objective shares: the call, the state of a checkpoint, penalties and centring.
+
+An objective is a gradient estimator: ``gradient(model, batch, rng) -> (grads, metrics)`` where ``grads`` has
+the parameters' names and shapes and points uphill of a loss (an optimizer subtracts it). Most pages of this
+folder choose *configurations* and *weights* for the model's one weighted gradient,
+
+    energy_gradient(v, h, weights) = sum_i weights_i dE(v_i, h_i)/dtheta.
+
+Three additions are written here once:
+
+* weight decay: ``weight_decay/2 * sum W^2`` over every parameter of two or more axes;
+* a sparsity penalty (Lee, Ekanadham & Ng, NIPS 2007): ``cost * sum_j (target - q_j)^2`` where ``q_j`` is the
+  mean over the batch of E[h_j|v]; as there, its gradient moves the hidden biases only,
+  ``2 cost (q_j - target) mean_i Var[h_j|v_i]`` (for Bernoulli units the variance is q(1 - q));
+* centring (Montavon & Müller 2012; Melchior, Fischer & Wiskott 2016): for a model with ``centered=True`` the
+  gradient is transformed by ``model.center_gradient(grads, mu, lam)``. The offsets are running means of the
+  data and of the hidden means: the plain average of the first 100 batches, exponential with rate 0.01 after.
+"""
+
+from __future__ import annotations
+
+import inspect
+from operator import index
+from typing import Any
+
+from minidgm.backend import asarray, get_backend, get_xp, is_array
+
+__all__ = ["Objective", "Workspace", "at_least", "concatenate"]
+
+OFFSET_RATE = 0.01
+
+
+class Objective:
+    """Base of the gradient estimators.
+
+    Parameters
+    ----------
+    weight_decay : float
+        Strength of the quadratic penalty on couplings, at least 0.
+    sparsity_target : float, optional
+        Wanted mean of each hidden unit.
+    sparsity_cost : float
+        Strength of the sparsity penalty, at least 0.
+
+    Notes
+    -----
+    A subclass writes its estimate into ``grads`` in :meth:`estimate`, keeps what lives across steps in the
+    dictionary ``self._state``, and names the model's methods it calls in ``needs``.
+    """
+
+    needs: tuple[str, ...] = ()
+
+    def __init__(
+        self, *, weight_decay: float = 0.0, sparsity_target: float | None = None, sparsity_cost: float = 0.0
+    ):
+        self.weight_decay = at_least("weight_decay", weight_decay, 0.0)
+        self.sparsity_target = sparsity_target
+        self.sparsity_cost = at_least("sparsity_cost", sparsity_cost, 0.0)
+        if self.sparsity_cost > 0 and sparsity_target is None:
+            raise ValueError(f"sparsity_cost={sparsity_cost} needs a sparsity_target, e.g. 0.1")
+        self._state: dict[str, Any] = {}
+        self._grads: Any = None
+        self._accepted: Any = None
+        self._scratch = Workspace()
+
+    def gradient(self, model: Any, batch: Any, rng: Any) -> tuple[Any, dict[str, Any]]:
+        """Estimate the gradient of the loss on a batch.
+
+        Parameters
+        ----------
+        model : Model
+        batch : array [n, n_visible]
+            On the model's backend, n >= 1. Not written to.
+        rng : Generator
+            On the model's backend; the only source of randomness.
+
+        Returns
+        -------
+        grads : Parameters
+            A buffer of this objective, valid until the next call.
+        metrics : dict of str to 0-d array
+            On the model's device: nothing here waits for it.
+
+        Raises
+        ------
+        TypeError
+            If the model lacks a method that this estimator needs (the message names the objectives that fit),
+            or the batch lives on another backend.
+        ValueError
+            If the batch is empty or has another width than the model.
+        """
+        batch = self._prepare(model, batch)
+        metrics = self.estimate(model, batch, rng, self._grads)
+        if getattr(model, "centered", False):
+            self._center(model, batch)
+        if self.sparsity_cost:
+            self._add_sparsity(model, batch)
+        if self.weight_decay:
+            for name, value in model.params.items():
+                if value.ndim >= 2:
+                    self._grads[name] += self.weight_decay * value
+        return self._grads, metrics
+
+    def estimate(self, model: Any, batch: Any, rng: Any, grads: Any) -> dict[str, Any]:
+        """Write the estimator's own gradient into ``grads`` and return its metrics."""
+        raise NotImplementedError
+
+    def hidden_mean(self, model: Any, batch: Any) -> Any:
+        """Return E[h|v] of the batch, [n, n_hidden]; estimators that have it at hand override this."""
+        return model.hidden_given_visible(batch).mean
+
+    @classmethod
+    def obstacle(cls, model: Any) -> str | None:
+        """Say why this objective cannot train a model, or None if it can."""
+        missing = [name for name in cls.needs if not hasattr(model, name)]
+        return f"it has no {', '.join(missing)}" if missing else None
+
+    def config(self) -> dict[str, Any]:
+        """Return the constructor's arguments, JSON-able."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Everything that lives across steps, as copies: arrays and integers, by name."""
+        return {name: value.copy() if is_array(value) else value for name, value in self._state.items()}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Restore what :attr:`state` returned; training continues to the same bits."""
+        self._state = {name: value.copy() if is_array(value) else value for name, value in state.items()}
+        self._accepted = None
+
+    def reset(self) -> None:
+        """Forget chains, offsets and counters: the next call starts afresh."""
+        self.set_state({})
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{name}={value!r}" for name, value in self.config().items())
+        return f"{type(self).__name__}({arguments})"
+
+    def _prepare(self, model: Any, batch: Any) -> Any:
+        params = model.params
+        if self._accepted is not model:
+            reason = self.obstacle(model)
+            if reason:
+                raise TypeError(self._refusal(model, reason))
+            if self._grads is None or (self._grads.shapes, self._grads.backend, self._grads.dtype) != (
+                params.shapes,
+                params.backend,
+                params.dtype,
+            ):
+                self._grads = params.like()
+                self._scratch = Workspace()
+            for name, value in self._state.items():
+                if is_array(value):
+                    self._state[name] = asarray(value, params.backend, params.dtype)
+            self._accepted = model
+        if get_backend(batch) != params.backend:
+            raise TypeError(
+                f"batch is a {get_backend(batch) or type(batch).__name__} array and the model lives on "
+                f"{params.backend}: pass model.check_data(batch)"
+            )
+        if batch.ndim != 2 or batch.shape[1] != model.n_visible or not batch.shape[0]:
+            raise ValueError(
+                f"batch has shape {tuple(batch.shape)}, expected (n, {model.n_visible}) with n at least 1"
+            )
+        return batch if str(batch.dtype) == params.dtype else batch.astype(params.dtype)
+
+    def _refusal(self, model: Any, reason: str) -> str:
+        from minidgm.objectives import fitting
+
+        names = ", ".join(fitting(model)) or "none of minidgm.objectives"
+        return (
+            f"{type(self).__name__} cannot train this {type(model).__name__}: {reason}. Objectives that fit: {names}."
+        )
+
+    def _center(self, model: Any, batch: Any) -> None:
+        state = self._state
+        count = state.get("offset_count", 0) + 1
+        rate = max(OFFSET_RATE, 1.0 / count)
+        for name, value in (("visible_offset", batch), ("hidden_offset", self.hidden_mean(model, batch))):
+            new = value.mean(axis=0)
+            state[name] = new if count == 1 else state[name] + rate * (new - state[name])
+        state["offset_count"] = count
+        model.center_gradient(self._grads, state["visible_offset"], state["hidden_offset"])
+
+    def _add_sparsity(self, model: Any, batch: Any) -> None:
+        hidden = model.hidden_given_visible(batch)
+        excess = hidden.mean.mean(axis=0) - self.sparsity_target  # [n_hidden]
+        self._grads["c"] += 2.0 * self.sparsity_cost * excess * hidden.variance.mean(axis=0)
+
+
+class Workspace:
+    """Scratch arrays that are allocated once and reused from step to step.
+
+    An array asked for again by the same name is the same memory, so its old content is lost; a smaller one is
+    a contiguous part of it (the ragged last batch of an epoch allocates nothing).
+    """
+
+    def __init__(self) -> None:
+        self._flat: dict[str, Any] = {}
+
+    def array(self, name: str, shape: tuple[int, ...], like: Any) -> Any:
+        """Return an uninitialised array of this shape, with the dtype and the backend of ``like``."""
+        size = 1
+        for extent in shape:
+            size *= extent
+        flat = self._flat.get(name)
+        if flat is None or flat.shape[0] < size:
+            flat = self._flat[name] = get_xp(like).empty(size, dtype=like.dtype)
+        return flat[:size].reshape(shape)
+
+
+def at_least(name: str, value: Any, least: Any) -> Any:
+    """Return a number after a check of its lower end; an integer ``least`` asks for an integer.
+
+    >>> at_least("k", 0, 1)
+    Traceback (most recent call last):
+    ...
+    ValueError: k must be an integer of at least 1, got 0
+    """
+    kind = "an integer" if isinstance(least, int) else "a finite number"
+    try:
+        number = index(value) if isinstance(least, int) else float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be {kind}, got {value!r}") from None
+    if not least <= number < float("inf"):
+        raise ValueError(f"{name} must be {kind} of at least {least}, got {value!r}")
+    return number
+
+
+def concatenate(first: Any, second: Any) -> Any:
+    """Stack rows of two arrays."""
+    return get_xp(first, second).concatenate([first, second])

@@ -1,0 +1,112 @@
+r"""Persistent contrastive divergence = stochastic maximum likelihood (Younes 1999; Tieleman 2008; algorithm 18.3).
+
+The chains never go back to the data: each step continues them for k sweeps under the current parameters. If
+the parameters move slowly against the chains' mixing, the chains stay near p and their mean is the model's
+expectation in the gradient of the likelihood:
+
+    g  =  1/n sum_i dF(v_i)/dtheta  -  1/m sum_j dF(v'_j)/dtheta,      v'_j: m chains, independent of the batch.
+
+| configurations | weights |
+|---|---|
+| (v, E[h given v]), the batch | 1/n |
+| (v', E[h given v']), the chains | -1/m |
+
+Chains that are at p stay at p, so at fixed parameters the estimate becomes unbiased for the likelihood.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minidgm.backend import get_xp
+from minidgm.objectives.base import at_least
+from minidgm.objectives.two_phase import TwoPhase, contrast, mean_gap
+from minidgm.samplers import gibbs
+
+__all__ = ["PersistentContrastiveDivergence", "StochasticMaximumLikelihood"]
+
+
+class PersistentContrastiveDivergence(TwoPhase):
+    """PCD-k with ``n_chains`` chains on every model with ``free_energy_gradient`` and ``gibbs_step``.
+
+    Parameters
+    ----------
+    k : int
+        Gibbs sweeps a step, at least 1.
+    n_chains : int
+        Chains, whatever the size of the batch.
+    weight_decay, sparsity_target, sparsity_cost
+        See `Objective`.
+
+    Notes
+    -----
+    The chains start at ``model.sample(n_chains, rng, steps=0)`` in the first call: for an RBM independent draws
+    from the visible biases, the same whatever the batch. ``state`` holds them as ``v`` [n_chains, n_visible]
+    and ``h`` [n_chains, n_hidden]. Metric ``mean_gap``: mean absolute difference between the visible means of
+    data and chains.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from minidgm import RBM, Generator
+    >>> rbm, objective = RBM(4, 2, seed=0), PersistentContrastiveDivergence(n_chains=7)
+    >>> grads, metrics = objective.gradient(rbm, np.eye(4, dtype="float32"), Generator(0))
+    >>> objective.state["v"].shape, objective.state["h"].shape
+    ((7, 4), (7, 2))
+    """
+
+    def __init__(
+        self,
+        k: int = 1,
+        n_chains: int = 100,
+        *,
+        weight_decay: float = 0.0,
+        sparsity_target: float | None = None,
+        sparsity_cost: float = 0.0,
+    ):
+        super().__init__(
+            weight_decay=weight_decay, sparsity_target=sparsity_target, sparsity_cost=sparsity_cost
+        )
+        self.k, self.n_chains = at_least("k", k, 1), at_least("n_chains", n_chains, 1)
+
+    def estimate(self, model: Any, batch: Any, rng: Any, grads: Any) -> dict[str, Any]:
+        if not self._started(model):
+            chains = gibbs.init(model, model.sample(self.n_chains, rng, steps=0), rng)
+            self._state["v"], self._state["h"] = chains.v, chains.h
+        if gibbs.has_blocks(model):
+            self._in_place(model, batch, rng, grads)
+        else:
+            chains, _ = gibbs.step(model, gibbs.GibbsState(self._state["v"], self._state["h"]), rng, self.k)
+            contrast(model, batch, chains, grads)
+            self._state["v"], self._state["h"] = chains.v, chains.h
+        return {"mean_gap": mean_gap(grads)}
+
+    def _in_place(self, model: Any, batch: Any, rng: Any, grads: Any) -> None:
+        m, h = self.n_chains, self._state["h"]
+        v, means, weights = self._arrays(model, batch, m)
+        for _ in range(self.k - 1):
+            gibbs.fill_visible(model, h, rng, draw=v[:m])
+            gibbs.fill_hidden(model, v[:m], rng, draw=h)
+        gibbs.fill_visible(model, h, rng, draw=v[:m])
+        # The last hidden fields of the chains and those of the data are one product.
+        get_xp(v).matmul(v, model.params["W"], out=means)
+        c, own = model.params["c"], model._own("hidden")
+        model.hidden.fill(means[:m], c, rng, draw=h, mean=means[:m], **own)
+        model.hidden.fill(means[m:], c, mean=means[m:], **own)
+        model.energy_gradient(v, means, weights, grads)
+        self._state["v"] = v[:m]
+
+    def _started(self, model: Any) -> bool:
+        if "h" not in self._state:
+            return False
+        found = self._state["v"].shape, self._state["h"].shape
+        expected = (self.n_chains, model.n_visible), (self.n_chains, model.n_hidden)
+        if found != expected:
+            raise ValueError(
+                f"the chains' v and h have shapes {found}, this model and n_chains={self.n_chains} need "
+                f"{expected}: call reset() to start new chains"
+            )
+        return True
+
+
+StochasticMaximumLikelihood = PersistentContrastiveDivergence

@@ -1,0 +1,98 @@
+"""Gibbs sampling of the hidden and the visible units of a Boltzmann machine.
+
+Where both conditionals factorise (RBM) a sweep is two block draws,
+
+    v ~ p(v | h),      h ~ p(h | v),
+
+each of which leaves p(v, h) invariant, so the sweep does. It ends on the hidden units: their mean at the end
+of a sweep is what learning rules need, and the next sweep starts from their draw without another product.
+Any other model brings its own ``gibbs_step(v, h, rng)``.
+
+>>> import numpy as np
+>>> from minidgm import RBM, Generator
+>>> rbm, rng = RBM(4, 3, seed=0), Generator(0)
+>>> state = init(rbm, np.zeros((5, 4), dtype="float32"), rng)
+>>> state, info = step(rbm, state, rng, k=10)
+>>> state.v.shape, state.h.shape
+((5, 4), (5, 3))
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from minidgm.backend import get_xp
+
+__all__ = ["GibbsInfo", "GibbsState", "fill_hidden", "fill_visible", "has_blocks", "init", "step", "sweep"]
+
+
+class GibbsState(NamedTuple):
+    """Chains: visible states [m, n_visible] and hidden states [m, n_hidden]."""
+
+    v: Any
+    h: Any
+
+
+class GibbsInfo(NamedTuple):
+    """What the last sweep did: the share of visible values that changed, a 0-d array."""
+
+    changed: Any
+
+
+def init(model: Any, v: Any, rng: Any) -> GibbsState:
+    """Start chains at visible states ``v`` [m, n_visible], hidden states drawn given them.
+
+    The draw is from p(h | v), or from its mean field where a model does not enumerate the posterior
+    (``exact_posterior`` False): sweeps forget the difference.
+    """
+    if getattr(model, "exact_posterior", True):
+        return GibbsState(v, model.hidden_given_visible(v).sample(rng))
+    return GibbsState(v, rng.bernoulli(model.mean_field(v, tolerance=None, max_iterations=10).mean))
+
+
+def step(model: Any, state: GibbsState, rng: Any, k: int = 1) -> tuple[GibbsState, GibbsInfo]:
+    """Advance every chain by ``k`` >= 1 sweeps."""
+    if k < 1:
+        raise ValueError(f"k={k!r}; expected at least one sweep")
+    v, h = state
+    before = v
+    for _ in range(k):
+        before = v
+        v, h = sweep(model, v, h, rng)
+    return GibbsState(v, h), GibbsInfo((v != before).mean())
+
+
+def sweep(model: Any, v: Any, h: Any, rng: Any) -> tuple[Any, Any]:
+    """One sweep: v ~ p(v | h), then h ~ p(h | v); a model without block conditionals takes its own step."""
+    if not hasattr(model, "visible_given_hidden"):
+        return model.gibbs_step(v, h, rng)
+    v = model.visible_given_hidden(h).sample(rng)
+    return v, model.hidden_given_visible(v).sample(rng)
+
+
+# The same half sweeps into given arrays, for training loops.
+
+
+def has_blocks(model: Any) -> bool:
+    """Whether :func:`fill_hidden` and :func:`fill_visible` speak for this model.
+
+    They write out the RBM's fields, so a subclass that overrides one of its maps does not qualify.
+    """
+    from minidgm.boltzmann.rbm import RBM
+
+    maps = ("hidden_field", "visible_field", "hidden_given_visible", "visible_given_hidden", "energy_gradient")
+    return isinstance(model, RBM) and all(getattr(type(model), m) is getattr(RBM, m) for m in maps)
+
+
+def fill_hidden(model: Any, v: Any, rng: Any = None, draw: Any = None, mean: Any = None) -> None:
+    """Write a draw from p(h | v), its mean, or both, into arrays [n, n_hidden]: `hidden_given_visible` in place."""
+    out = draw if mean is None else mean
+    get_xp(v, out).matmul(v, model.params["W"], out=out)
+    model.hidden.fill(out, model.params["c"], rng, draw, mean, **model._own("hidden"))
+
+
+def fill_visible(model: Any, h: Any, rng: Any = None, draw: Any = None, mean: Any = None) -> None:
+    """Write a draw from p(v | h), its mean, or both, into arrays [n, n_visible]."""
+    out = draw if mean is None else mean
+    get_xp(h, out).matmul(h, model.params["W"].T, out=out)
+    model.visible.fill(out, model.params["b"], rng, draw, mean, **model._own("visible"))
