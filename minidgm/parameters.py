@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from operator import index
 from typing import Any
 
@@ -19,6 +21,8 @@ from minidgm.backend import asarray, get_backend, namespace, to_numpy
 from minidgm.errors import nearest, unknown
 
 DTYPES = ("float32", "float64")
+
+_most: ContextVar[int | None] = ContextVar("most values of a Parameters", default=None)
 
 
 class Parameters(MutableMapping[str, Any]):
@@ -78,6 +82,9 @@ class Parameters(MutableMapping[str, Any]):
         for name, shape in self._shapes.items():
             self._offsets[name] = self.size
             self.size += math.prod(shape)
+        most = _most.get()
+        if most is not None and self.size > most:
+            raise ValueError(f"the layout needs {self.size} values, at most {most} are allowed here")
         if buffer is None:
             buffer = namespace(backend).zeros(self.size, dtype=self.dtype)
         elif get_backend(buffer) != backend:
@@ -205,6 +212,25 @@ class Parameters(MutableMapping[str, Any]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (self._shapes, self.backend, self.dtype, to_numpy(self.buffer))
+
+
+@contextmanager
+def at_most(n_values: int) -> Iterator[None]:
+    """Refuse larger layouts inside a ``with`` block, before anything is allocated.
+
+    Reading a file whose configuration asks for more memory than its data fill uses this.
+
+    >>> with at_most(5):
+    ...     Parameters({"W": (10**6, 10**6)})
+    Traceback (most recent call last):
+    ...
+    ValueError: the layout needs 1000000000000 values, at most 5 are allowed here
+    """
+    token = _most.set(n_values)
+    try:
+        yield
+    finally:
+        _most.reset(token)
 
 
 def _rebuild(shapes: dict[str, tuple[int, ...]], backend: str, dtype: str, values: Any) -> Parameters:

@@ -33,6 +33,8 @@ OBJECTIVES = {
 
 OPTIMIZERS = {
     "SGD": "minidgm.optim",
+    "Momentum": "minidgm.optim",
+    "Nesterov": "minidgm.optim",
     "Adam": "minidgm.optim",
     "AdamW": "minidgm.optim",
 }

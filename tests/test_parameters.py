@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minidgm.backend import get_backend, to_numpy
 from minidgm.parameters import Parameters
 
 layouts = st.dictionaries(
@@ -119,3 +120,24 @@ def test_parameters_compare_by_identity():
     assert params == params
     assert params != params.copy()
     assert len({params, params}) == 1
+
+
+def test_a_device_copies_and_refuses_as_the_host_does():
+    host = Parameters({"W": (2, 3), "b": (3,)})
+    host.buffer[...] = np.arange(9)
+    device = host.to("strict")
+    assert (get_backend(device["W"]), device.backend) == ("strict", "strict")
+    for twin in (
+        device.copy(),
+        copy.deepcopy(device),
+        pickle.loads(pickle.dumps(device)),
+        device.to("numpy"),
+    ):
+        np.testing.assert_array_equal(to_numpy(twin.buffer), host.buffer)
+        twin["b"] = [7, 8, 9]
+        np.testing.assert_array_equal(to_numpy(twin.buffer[6:]), [7, 8, 9])
+    np.testing.assert_array_equal(to_numpy(device.buffer), host.buffer)
+    with pytest.raises(TypeError, match="'b' lives on strict, got a numpy array"):
+        device["b"] = np.zeros(3)
+    with pytest.raises(TypeError, match="'b' lives on numpy, got a strict array"):
+        host["b"] = device["b"]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from minidgm.backend import asarray, get_xp, to_numpy
+from minidgm.backend import asarray, get_backend, get_xp, to_numpy
 from minidgm.errors import CheckpointError, nearest
 from minidgm.optim.checks import real
 from minidgm.optim.schedules import Rate, Schedule
@@ -31,6 +31,8 @@ class Optimizer:
     ----------
     n_steps : int
         Updates done since :meth:`init`.
+    rate, last_rate : float
+        Learning rate of the next step and of the last one.
     """
 
     slots: tuple[str, ...] = ()  # names of the state arrays, each in the layout of the parameters
@@ -61,6 +63,7 @@ class Optimizer:
             Length of the training, for schedules that were given none.
         """
         self.n_steps = 0
+        self.last_rate: float | None = None
         rate = self.learning_rate
         self._rate = rate.over(total_steps) if isinstance(rate, Schedule) else rate
         self._slots = {slot: params.like() for slot in self.slots}
@@ -91,6 +94,7 @@ class Optimizer:
         if not rate >= 0.0:
             raise ValueError(f"the learning-rate schedule returned {rate!r} at step {self.n_steps}")
         self.n_steps += 1
+        self.last_rate = rate
         scale = 1.0 if self.clip is None else clip_scale(grads.buffer, self.clip)
         for part, decay in self._segments:
             states = [slot.buffer[part] for slot in self._slots.values()]
@@ -179,10 +183,12 @@ def clip_scale(gradient: Any, largest: float) -> Any:
     0.2
     """
     xp = get_xp(gradient)
-    squared = xp.dot(gradient, gradient)
-    if xp.__name__ == "numpy":
-        norm = math.sqrt(squared) if squared < math.inf else float(xp.max(xp.abs(gradient)))
-        if math.isinf(squared) and 0.0 < norm < math.inf:  # the square overflowed, the gradient did not
-            norm *= math.sqrt(float(xp.sum((gradient / norm) ** 2)))
-        return min(1.0, largest / norm) if norm > 0.0 else 1.0
-    return xp.minimum(largest / xp.maximum(xp.sqrt(squared), 1e-30), 1.0)
+    if get_backend(gradient) != "numpy":
+        norm = xp.sqrt(xp.dot(gradient, gradient))
+        return xp.minimum(largest / xp.maximum(norm, 1e-30), 1.0)
+    with xp.errstate(over="ignore"):
+        norm = math.sqrt(xp.dot(gradient, gradient))
+    if math.isinf(norm):  # the squares overflowed: take the largest value out first
+        peak = float(xp.max(xp.abs(gradient)))
+        norm = peak * float(xp.linalg.norm(gradient / peak))
+    return min(1.0, largest / norm) if norm > 0.0 else 1.0
