@@ -15,7 +15,6 @@ version = release = minidgm.__version__
 
 extensions = [
     "sphinx.ext.autodoc",
-    "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
     "sphinx.ext.mathjax",
@@ -23,11 +22,11 @@ extensions = [
     "sources",
     "identity_table",
     "gallery",
+    "api",
+    "docstrings",
 ]
 exclude_patterns = ["_build", "_static/mathjax"]
-templates_path = ["_templates"]
 default_role = "py:obj"
-autosummary_generate = True
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 napoleon_google_docstring = False

@@ -67,10 +67,10 @@ class Beside(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         path, name = self.arguments[0], (self.arguments[1:] or [""])[0]
         self.env.note_dependency(str(ROOT / path))
-        lines = (ROOT / path).read_text().splitlines()
         try:
+            lines = (ROOT / path).read_text().splitlines()
             start, stop = locate(path, name) if name else (after_docstring(path), len(lines))
-        except LookupError as error:
+        except (LookupError, OSError) as error:
             raise self.error(str(error)) from error
         table = nodes.container(classes=["beside"])
         for i, (text, code, first) in enumerate(rows(lines[start - 1 : stop], start)):
