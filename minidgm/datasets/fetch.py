@@ -125,7 +125,7 @@ def _local(name: str) -> Path | None:
     folder = os.environ.get("MINIDGM_DATA")
     if not folder:
         return None
-    path = Path(folder) / name
+    path = Path(folder).expanduser() / name
     candidates = [path, path.with_suffix("")] if path.suffix == ".gz" else [path]
     return next((p for p in candidates if p.is_file()), None)
 
@@ -136,7 +136,7 @@ def _download(name: str, expected: PublicFile) -> Path:
         import pooch
     except ImportError as error:
         raise _absent(name, expected, "the package pooch, which downloads, is not installed") from error
-    folder = Path(os.environ.get("MINIDGM_CACHE") or pooch.os_cache("minidgm"))
+    folder = Path(os.environ.get("MINIDGM_CACHE") or pooch.os_cache("minidgm")).expanduser()
     failures = []
     for url in expected.urls:
         try:
