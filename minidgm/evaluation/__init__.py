@@ -1,0 +1,30 @@
+"""How good a model is: partition functions, likelihoods and monitors, each an `Estimate` that says what it is."""
+
+from minidgm.evaluation.ais import ais, ais_between, reverse_ais
+from minidgm.evaluation.bridge import acceptance_ratio, bridge_sampling
+from minidgm.evaluation.estimate import KINDS, AnnealedEstimate, Estimate
+from minidgm.evaluation.exact import can_sample_exactly, exact_samples, log_partition_exact
+from minidgm.evaluation.likelihood import log_likelihood
+from minidgm.evaluation.monitor import free_energy_gap, pseudo_likelihood, reconstruction_error
+from minidgm.evaluation.schedule import base_rate, linear_betas, published_betas
+
+__all__ = [
+    "KINDS",
+    "AnnealedEstimate",
+    "Estimate",
+    "acceptance_ratio",
+    "ais",
+    "ais_between",
+    "base_rate",
+    "bridge_sampling",
+    "can_sample_exactly",
+    "exact_samples",
+    "free_energy_gap",
+    "linear_betas",
+    "log_likelihood",
+    "log_partition_exact",
+    "published_betas",
+    "pseudo_likelihood",
+    "reconstruction_error",
+    "reverse_ais",
+]
