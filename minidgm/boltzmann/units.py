@@ -281,7 +281,8 @@ class Softmax(Unit):
     def mean_jvp(self, a: Any, direction: Any, **own: Any) -> Any:
         """The Jacobian of a softmax is diag(p) - p p^T, a group."""
         xp = get_xp(a)
-        p, u = (xp.reshape(x, (x.shape[0], -1, self.k)) for x in (self.mean(a), direction))
+        shape = (a.shape[0], a.shape[1] // self.k, self.k)
+        p, u = (xp.reshape(x, shape) for x in (self.mean(a), direction))
         return xp.reshape(p * (u - (p * u).sum(axis=-1, keepdims=True)), a.shape)
 
     def n_states(self, n: int) -> float:
@@ -308,7 +309,7 @@ class Softmax(Unit):
 
     def check(self, x: Any, what: str) -> None:
         xp = get_xp(x)
-        totals = x.reshape(x.shape[0], -1, self.k).sum(axis=-1)
+        totals = x.reshape(x.shape[0], x.shape[1] // self.k, self.k).sum(axis=-1)
         expected = (
             f"softmax({self.k}) units take one-hot groups of {self.k} columns, or probabilities that sum to 1"
         )
