@@ -186,13 +186,25 @@ class Case:
         """Points [m, n_visible] and weights [m] that carry expectations under p(v): states, or nodes."""
         if self.subject.visible.discrete:
             return self.V, self.p_visible
-
-        def log_density(v: np.ndarray) -> np.ndarray:
-            return log_sum_exp(-host(self.energy_table(self.reference, v, self.H)), axis=1)
-
-        points, weights = quadrature_nodes(log_density, self.subject.visible)
-        log_p = log_density(points) + np.log(weights)
+        points, weights = quadrature_nodes(self.log_sum_hidden, self.subject.visible)
+        log_p = self.log_sum_hidden(points) + np.log(weights)
         return points, np.exp(log_p - log_sum_exp(log_p))
+
+    def cdf(self, log_density: Any, domain: Any, i: int, x: np.ndarray) -> np.ndarray:
+        """Distribution function of coordinate ``i`` at ``x`` [m], for an unnormalised density of one side."""
+        nodes, weights = quadrature_nodes(log_density, domain, level=2)
+        log_p = host(log_density(nodes)) + np.log(weights)
+        line, place = np.unique(nodes[:, i], return_inverse=True)
+        mass = np.bincount(place.reshape(-1), np.exp(log_p - log_sum_exp(log_p)))
+        return np.interp(x, line, np.cumsum(mass) - 0.5 * mass, left=0.0, right=1.0)
+
+    def visible_cdf(self, i: int, x: np.ndarray) -> np.ndarray:
+        """Distribution function of the real visible unit ``i`` at ``x``."""
+        return self.cdf(self.log_sum_hidden, self.subject.visible, i, x)
+
+    def hidden_cdf(self, i: int, x: np.ndarray) -> np.ndarray:
+        """Distribution function of the real hidden unit ``i`` at ``x``."""
+        return self.cdf(self.log_sum_visible, self.subject.hidden, i, x)
 
     @cached_property
     def p_joint(self) -> np.ndarray:

@@ -86,7 +86,7 @@ def check_model(
     if isinstance(model, str):
         from minidgm.registry import models
 
-        model = models.get(model) if hasattr(models, "get") else models()[model]
+        model = models()[model]
     subject = Subject(model, backend, dtype)
     results, skipped = [], {}
     for item in select(identities):

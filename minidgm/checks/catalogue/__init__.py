@@ -1,3 +1,3 @@
-"""The library's identities, registered in the order of their numbers when this package is imported."""
+"""The library's identities, registered when this package is imported."""
 
-from minidgm.checks.catalogue import energy, gradients  # noqa: F401
+from minidgm.checks.catalogue import annealing, centering, common, energy, gradients, kernels  # noqa: F401
