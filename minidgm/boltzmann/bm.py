@@ -262,6 +262,12 @@ class BoltzmannMachine(Model):
         out["S"][...] = with_diagonal(-H.T @ (total[:, None] * H), out["c"])
         return out
 
+    def tempered(self, beta: float, base: Any = None) -> BoltzmannMachine:
+        """The machine at inverse temperature ``beta``: couplings and c times beta, b moved to ``base`` (0) at 0."""
+        start = 0.0 if base is None else (1.0 - beta) * base
+        cooled = {name: beta * value for name, value in self.params.items()}
+        return self.with_params({**cooled, "b": start + cooled["b"]})
+
     # Service
 
     def check_data(self, v: Any, what: str = "v") -> Any:

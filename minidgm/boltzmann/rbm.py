@@ -27,6 +27,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from minidgm.backend import Generator, get_backend, get_xp
+from minidgm.boltzmann.score import GaussianScore
 from minidgm.boltzmann.units import Unit, from_name
 from minidgm.errors import IntractableError
 from minidgm.model import Model
@@ -37,7 +38,7 @@ MAX_STATES = 2**25
 BLOCK = 2**14
 
 
-class RBM(Model):
+class RBM(GaussianScore, Model):
     """Restricted Boltzmann machine with any pair of unit types.
 
     Parameters
@@ -273,16 +274,6 @@ class RBM(Model):
         for name, value in self.visible.mean_base_gradient(field, weights, **own).items():
             out[f"visible_{name}"][...] = value
         return out
-
-    def score(self, v: Any) -> Any:
-        """d log p(v)/dv = b - lambda v + mean(v W + c) W^T, [n, n_visible]; Gaussian visibles."""
-        log_precision = self._own("visible").get("log_precision")
-        if log_precision is None:
-            raise TypeError(
-                f"the score needs Gaussian visibles, not {self.visible.name}; use visible='gaussian'"
-            )
-        mean = self.hidden_given_visible(v).mean
-        return self.params["b"] - get_xp(v).exp(log_precision) * v + mean @ self.params["W"].T
 
     def center_gradient(self, grads: Any, mu: Any, lam: Any) -> Any:
         """Turn a gradient into the enhanced gradient of centred units, in place (Melchior et al. 2016).

@@ -5,6 +5,12 @@
 | `ExactLikelihood` | data; every state | 1/n; -p(state) |
 | `ContrastiveDivergence` | data; k sweeps from the data | 1/n; -1/n |
 | `PersistentContrastiveDivergence` | data; chains that persist | 1/n; -1/m |
+| `TemperedPersistent` | data; chains at beta = 1 of a tempered ladder | 1/n; -1/m |
+| `FastPersistent` | data; chains of the model plus fast weights | 1/n; -1/m |
+| `PseudoLikelihood` | data; every alternative of every unit | sum of p_a/n; -p_a/n |
+| `RatioMatching` | data; every flip of every unit | sum of 2q^2(1-q)/n; -2q^2(1-q)/n |
+| `ScoreMatching` | data (pathwise) | |
+| `DenoisingScoreMatching` | noisy data (pathwise) | |
 
 ``gradient(model, batch, rng) -> (grads, metrics)``: see `minidgm.objectives.base`.
 """
@@ -15,30 +21,48 @@ from typing import Any
 
 from minidgm.objectives.base import Objective
 from minidgm.objectives.contrastive_divergence import ContrastiveDivergence
+from minidgm.objectives.denoising_score_matching import DenoisingScoreMatching
 from minidgm.objectives.exact_likelihood import ExactLikelihood
+from minidgm.objectives.fast_persistent import FastPersistent
 from minidgm.objectives.persistent import PersistentContrastiveDivergence, StochasticMaximumLikelihood
-
-__all__ = [
-    "ContrastiveDivergence",
-    "ExactLikelihood",
-    "Objective",
-    "PersistentContrastiveDivergence",
-    "StochasticMaximumLikelihood",
-    "fitting",
-]
+from minidgm.objectives.pseudo_likelihood import PseudoLikelihood
+from minidgm.objectives.ratio_matching import RatioMatching
+from minidgm.objectives.score_matching import ScoreMatching
+from minidgm.objectives.tempered import TemperedPersistent
 
 ALL: tuple[type[Objective], ...] = (
     ExactLikelihood,
     ContrastiveDivergence,
     PersistentContrastiveDivergence,
+    TemperedPersistent,
+    FastPersistent,
+    PseudoLikelihood,
+    RatioMatching,
+    ScoreMatching,
+    DenoisingScoreMatching,
 )
+
+__all__ = [
+    "ContrastiveDivergence",
+    "DenoisingScoreMatching",
+    "ExactLikelihood",
+    "FastPersistent",
+    "Objective",
+    "PersistentContrastiveDivergence",
+    "PseudoLikelihood",
+    "RatioMatching",
+    "ScoreMatching",
+    "StochasticMaximumLikelihood",
+    "TemperedPersistent",
+    "fitting",
+]
 
 
 def fitting(model: Any) -> list[str]:
     """Names of the objectives that a model's methods and units allow.
 
     >>> from minidgm import RBM
-    >>> "ContrastiveDivergence" in fitting(RBM(3, 2))
-    True
+    >>> "ScoreMatching" in fitting(RBM(3, 2)), "ScoreMatching" in fitting(RBM(3, 2, visible="gaussian"))
+    (False, True)
     """
     return [objective.__name__ for objective in ALL if objective.obstacle(model) is None]

@@ -27,7 +27,7 @@ __all__ = ["PersistentContrastiveDivergence", "StochasticMaximumLikelihood"]
 
 
 class PersistentContrastiveDivergence(TwoPhase):
-    """PCD-k with ``n_chains`` chains on every model with ``free_energy_gradient`` and ``gibbs_step``.
+    """PCD-k with ``n_chains`` chains on every model with ``free_energy_gradient``, ``gibbs_step``, ``sample``.
 
     Parameters
     ----------
@@ -55,6 +55,8 @@ class PersistentContrastiveDivergence(TwoPhase):
     ((7, 4), (7, 2))
     """
 
+    needs = (*TwoPhase.needs, "sample")
+
     def __init__(
         self,
         k: int = 1,
@@ -70,7 +72,7 @@ class PersistentContrastiveDivergence(TwoPhase):
         self.k, self.n_chains = at_least("k", k, 1), at_least("n_chains", n_chains, 1)
 
     def estimate(self, model: Any, batch: Any, rng: Any, grads: Any) -> dict[str, Any]:
-        if not self._started(model):
+        if not self._started(model, (self.n_chains,)):
             chains = gibbs.init(model, model.sample(self.n_chains, rng, steps=0), rng)
             self._state["v"], self._state["h"] = chains.v, chains.h
         if gibbs.has_blocks(model):
@@ -95,18 +97,6 @@ class PersistentContrastiveDivergence(TwoPhase):
         model.hidden.fill(means[m:], c, mean=means[m:], **own)
         model.energy_gradient(v, means, weights, grads)
         self._state["v"] = v[:m]
-
-    def _started(self, model: Any) -> bool:
-        if "h" not in self._state:
-            return False
-        found = self._state["v"].shape, self._state["h"].shape
-        expected = (self.n_chains, model.n_visible), (self.n_chains, model.n_hidden)
-        if found != expected:
-            raise ValueError(
-                f"the chains' v and h have shapes {found}, this model and n_chains={self.n_chains} need "
-                f"{expected}: call reset() to start new chains"
-            )
-        return True
 
 
 StochasticMaximumLikelihood = PersistentContrastiveDivergence

@@ -45,6 +45,17 @@ def contrast(model: Any, data: Any, chains: Any, out: Any = None) -> Any:
     return model.energy_gradient(v, xp.concatenate([chains.h, mean]), weights, out)
 
 
+def phase(model: Any, v: Any, sign: float, out: Any, h: Any = None) -> Any:
+    """One side of :func:`contrast`: sign times the gradient of mean F(v), [n, n_visible]; ``h`` as there."""
+    xp = get_xp(v)
+    weights = xp.full(v.shape[0], sign / v.shape[0], dtype=v.dtype)
+    if getattr(model, "exact_posterior", True):
+        return model.free_energy_gradient(v, weights, out)
+    if h is None:
+        h = model.mean_field(v, tolerance=None, max_iterations=MEAN_FIELD_SWEEPS).mean
+    return model.energy_gradient(v, h, weights, out)
+
+
 def signed_weights(n: int, m: int, like: Any) -> Any:
     """-1/m for m chains, then 1/n for n rows of data."""
     xp = get_xp(like)
@@ -77,6 +88,19 @@ class TwoPhase(Objective):
             self._sizes: tuple[int, int] | None = None
         self._data_means: Any = None
         return super()._prepare(model, batch)
+
+    def _started(self, model: Any, leading: tuple[int, ...]) -> bool:
+        """Whether chains exist; refuse those of another model or number."""
+        if "h" not in self._state:
+            return False
+        found = self._state["v"].shape, self._state["h"].shape
+        expected = (*leading, model.n_visible), (*leading, model.n_hidden)
+        if found != expected:
+            raise ValueError(
+                f"the chains' v and h have shapes {found[0]} and {found[1]}, this model and objective need "
+                f"{expected[0]} and {expected[1]}: call reset() to start new chains"
+            )
+        return True
 
     def hidden_mean(self, model: Any, batch: Any) -> Any:
         return super().hidden_mean(model, batch) if self._data_means is None else self._data_means

@@ -3,9 +3,11 @@
 | sampler | state | leaves invariant |
 |---|---|---|
 | `minidgm.samplers.gibbs` | GibbsState(v, h) | p(v, h) |
+| `minidgm.samplers.tempering` | TemperingState(v, h) of all temperatures | the product of all tempered p(v, h) |
 """
 
-from minidgm.samplers import gibbs
+from minidgm.samplers import gibbs, tempering
 from minidgm.samplers.gibbs import GibbsInfo, GibbsState
+from minidgm.samplers.tempering import TemperingInfo, TemperingState
 
-__all__ = ["GibbsInfo", "GibbsState", "gibbs"]
+__all__ = ["GibbsInfo", "GibbsState", "TemperingInfo", "TemperingState", "gibbs", "tempering"]
