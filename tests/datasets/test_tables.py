@@ -97,7 +97,7 @@ def test_idx_images_with_labels_in_another_file(tmp_path):
 
 @pytest.mark.parametrize("how", ["fixed", "dynamic", "threshold"])
 def test_binarize(tmp_path, how):
-    np.save(tmp_path / "mine.npy", np.repeat([[0, 100, 255]], 20, axis=0).astype(np.uint8))
+    np.save(tmp_path / "mine.npy", np.repeat([[0, 100, 255]], 6000, axis=0).astype(np.uint8))
     data = load(tmp_path / "mine.npy", binarize=how)
     assert data.binarize == how
     assert isinstance(data.train, datasets.Resampled) == (how == "dynamic")
