@@ -1,0 +1,215 @@
+"""What the command measures: exact likelihoods while a model learns, and the table of a finished one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from minidgm.backend import is_array, to_numpy
+from minidgm.evaluation import Estimate
+from minidgm.training import Callback
+from minidgm.training.callbacks import due
+from minidgm.training.data import spread
+
+PARTS = ("train", "validation", "test")
+CHEAP_STATES = 2**16
+EXACT_STATES = 2**22
+ROWS = 10_000
+
+
+class Every(Callback):
+    """Lets another callback measure after every so many epochs, and after the last."""
+
+    def __init__(self, epochs: int, inner: Any):
+        self.epochs, self.inner = epochs, inner
+
+    def on_epoch_end(self, training: Any) -> None:
+        """Measure, if it is time."""
+        if due(training, self.epochs):
+            self.inner.on_epoch_end(training)
+
+
+class Likelihood(Callback):
+    """Records the exact mean log-likelihood of training and validation rows where enumeration is cheap.
+
+    Nothing is recorded for models beyond 2^16 states of the smaller side.
+    """
+
+    def __init__(self, model: Any, data: Any):
+        cheap = n_terms(model) <= CHEAP_STATES
+        self.parts = {part: rows for part, rows in rows_of(model, data).items() if cheap and part != "test"}
+
+    def on_epoch_end(self, training: Any) -> None:
+        """Measure."""
+        if self.parts:
+            model = training.model
+            log_partition = float(model.log_partition())
+            for part, rows in self.parts.items():
+                value = -float(model.free_energy(rows).mean()) - log_partition
+                training.record[f"{part}_log_likelihood"] = value
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the table: a quantity, how it was made, and an `Estimate` for each part of the data."""
+
+    quantity: str
+    by: str
+    parts: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything measured on one model.
+
+    Attributes
+    ----------
+    log_partition : dict of str to Estimate
+        By method: "enumeration", "AIS", "reverse AIS".
+    figures : list of Figure
+    rows : dict of str to int
+        How many rows of each part were used.
+    """
+
+    log_partition: dict[str, Estimate]
+    figures: list[Figure]
+    rows: dict[str, int] = field(default_factory=dict)
+
+    def __getitem__(self, quantity_and_method: tuple[str, str]) -> Mapping[str, Estimate]:
+        for figure in self.figures:
+            if (figure.quantity, figure.by) == quantity_and_method:
+                return figure.parts
+        raise KeyError(f"{quantity_and_method} was not measured")
+
+    @property
+    def best(self) -> Figure:
+        """The model's log-likelihood: exact where it is known, else by AIS."""
+        found = [figure for figure in self.figures if figure.quantity == "log-likelihood"]
+        return found[0]
+
+    def to_list(self) -> list[dict[str, Any]]:
+        """One dictionary a figure, each with its kind, standard error and unit."""
+        lines = [("log Z", by, None, value) for by, value in self.log_partition.items()]
+        lines += [(f.quantity, f.by, part, value) for f in self.figures for part, value in f.parts.items()]
+        return [
+            {
+                "quantity": quantity,
+                "part": part,
+                "value": value.value,
+                "kind": value.kind,
+                "stderr": value.stderr,
+                "unit": value.unit,
+                "method": by,
+                "how": value.how,
+                "effective_sample_size": value.ess,
+                "rows": self.rows.get(part or ""),
+                "settings": dict(value.settings),
+            }
+            for quantity, by, part, value in lines
+        ]
+
+
+def evaluate(
+    model: Any, data: Any, n_chains: int = 100, n_temperatures: int = 1000, seed: int = 0, step: Any = None
+) -> Evaluation:
+    """Measure all that a model's methods allow.
+
+    Parameters
+    ----------
+    model : Model
+    data : Dataset
+        At most 10,000 rows of each part are used, evenly spread.
+    n_chains, n_temperatures : int
+        Of annealed importance sampling.
+    seed : int
+    step : callable, optional
+        Called with the name of what comes next.
+
+    Raises
+    ------
+    TypeError
+        For a model without ``free_energy``.
+    """
+    from minidgm import evaluation as ev
+    from minidgm.backend import Generator
+
+    if not hasattr(model, "free_energy"):
+        raise TypeError(f"{type(model).__name__} has no free_energy(v): nothing here can measure it")
+    step = step or (lambda name: None)
+    rows = rows_of(model, data)
+    log_z: dict[str, Estimate] = {}
+    if n_terms(model) <= EXACT_STATES:
+        step("exact log Z")
+        log_z["enumeration"] = ev.log_partition_exact(model)
+    annealed = {"n_chains": n_chains, "n_temperatures": n_temperatures, "base": ev.base_rate(model, rows["train"])}
+    forward, backward = Generator(seed, model.backend).spawn(2)
+    step("AIS")
+    log_z["AIS"] = ev.ais(model, rng=forward, **annealed)
+    step("reverse AIS")
+    log_z["reverse AIS"] = ev.reverse_ais(model, rng=backward, **annealed)
+    figures = [
+        Figure("log-likelihood", by, {part: ev.log_likelihood(model, v, value) for part, v in rows.items()})
+        for by, value in log_z.items()
+    ]
+    figures += baselines(model, rows)
+    if hasattr(model, "pseudo_log_likelihood"):
+        step("pseudo-likelihood")
+        values = {part: ev.pseudo_likelihood(model, v) for part, v in rows.items()}
+        figures.append(Figure("log pseudo-likelihood", "conditionals", values))
+    if hasattr(model, "reconstruct"):
+        values = {part: ev.reconstruction_error(model, v) for part, v in rows.items()}
+        figures.append(Figure("reconstruction error", "mean field", values))
+    held_out = {part: v for part, v in rows.items() if part != "train"}
+    if held_out:
+        values = {part: ev.free_energy_gap(model, rows["train"], v) for part, v in held_out.items()}
+        figures.append(Figure("free-energy gap to train", "free energies", values))
+    return Evaluation(log_z, figures, {part: len(v) for part, v in rows.items()})
+
+
+def baselines(model: Any, rows: Mapping[str, Any]) -> list[Figure]:
+    """Log-likelihoods of two models without hidden units, on bits: what a model has to beat, exact.
+
+    Uniform: n log(1/2). Independent: each bit with its frequency in the training rows, one half added to both
+    counts so that a pixel never seen lit is not impossible.
+    """
+    bits = {part: to_numpy(v).astype(np.float64) for part, v in rows.items()}
+    if any(np.any((v != 0.0) & (v != 1.0)) for v in bits.values()):
+        return []
+    n = bits["train"].shape[1]
+    p = (bits["train"].sum(axis=0) + 0.5) / (len(bits["train"]) + 1.0)
+    uniform = Estimate(-n * math.log(2.0), "exact", how="uniform distribution")
+    independent = {
+        part: Estimate(
+            float((v * np.log(p) + (1.0 - v) * np.log1p(-p)).sum(axis=1).mean()),
+            "exact",
+            how="independent bits with the frequencies of the training rows",
+        )
+        for part, v in bits.items()
+    }
+    return [
+        Figure("baseline log-likelihood", "independent bits", independent),
+        Figure("baseline log-likelihood", "uniform", dict.fromkeys(bits, uniform)),
+    ]
+
+
+def rows_of(model: Any, data: Any) -> dict[str, Any]:
+    """At most 10,000 checked rows of every part that has some, on the model's device."""
+    found = {}
+    for part in PARTS:
+        rows = getattr(data, part)
+        if len(rows):
+            rows = spread(rows, ROWS) if is_array(rows) else rows[np.arange(0, len(rows), -(-len(rows) // ROWS))]
+            found[part] = model.check_data(rows, f"{data.name}.{part}")
+    return found
+
+
+def n_terms(model: Any) -> float:
+    """Terms of the sum that is the partition function; infinite where it cannot be enumerated."""
+    if not hasattr(model, "log_partition") or not hasattr(model, "free_energy"):
+        return math.inf
+    n_v, n_h = model.visible.n_states(model.n_visible), model.hidden.n_states(model.n_hidden)
+    return float(min(n_v, n_h) if hasattr(model, "hidden_free_energy") else n_v * n_h)

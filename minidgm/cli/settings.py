@@ -1,0 +1,252 @@
+"""Settings of a training: TOML file and command line to checked, complete values, and the objects they make.
+
+A configuration has values (``seed``, ``backend``, ``dtype``) and five tables: ``model``, ``data``,
+``objective``, ``optimizer``, ``training``. The keys of a table are the arguments of the thing that its
+``name`` names; an unknown one is answered with the nearest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from minidgm import registry
+from minidgm.cli import toml
+from minidgm.cli.command import UsageError
+from minidgm.errors import DataError, unknown
+from minidgm.optim.checks import count
+
+VALUES: dict[str, Any] = {"command": "train", "minidgm": None, "seed": 0, "backend": "numpy", "dtype": "float32"}
+TABLES = ("model", "data", "objective", "optimizer", "training")
+TRAINING: dict[str, Any] = {"epochs": 50, "batch_size": 100, "patience": None, "monitor": None, "measure_every": None}
+SET_BY_VALUES = ("backend", "dtype", "seed")
+N_HIDDEN = 64
+MEASUREMENTS = 50
+LEARNING_RATE = {"SGD": 0.05, "Momentum": 0.02, "Nesterov": 0.02, "Adam": 0.005, "AdamW": 0.005}
+
+
+def from_file(path: str | Path) -> dict[str, Any]:
+    """Read settings from a TOML file and check its keys."""
+    config = toml.read(Path(path))
+    for key, value in config.items():
+        if key not in VALUES and key not in TABLES:
+            raise unknown(f"key in {path}", key, [*(k for k in VALUES if k not in ("command", "minidgm")), *TABLES])
+        if (key in TABLES) != isinstance(value, Mapping):
+            expected = "a table" if key in TABLES else "a value"
+            raise DataError(f"{path}: {key} = {value!r}, expected {expected}")
+    return config
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay settings over others. A table whose ``name`` (or ``file``) changes starts afresh.
+
+    >>> merge({"seed": 1, "model": {"name": "RBM", "n_hidden": 4}}, {"model": {"n_hidden": 8}})
+    {'seed': 1, 'model': {'name': 'RBM', 'n_hidden': 8}}
+    """
+    merged = {key: dict(value) if isinstance(value, Mapping) else value for key, value in base.items()}
+    for key, value in over.items():
+        if not isinstance(value, Mapping):
+            merged[key] = value
+            continue
+        old = merged.get(key, {})
+        renamed = any(k in value and value[k] != old.get(k) for k in ("name", "file"))
+        merged[key] = {**({} if renamed else old), **value}
+    return merged
+
+
+def assignments(pairs: Sequence[str]) -> dict[str, Any]:
+    """Read ``--set table.key=value`` arguments.
+
+    >>> assignments(["optimizer.momentum=0.9", "seed=3"])
+    {'optimizer': {'momentum': 0.9}, 'seed': 3}
+    """
+    settings: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        table, dot, key = name.strip().partition(".")
+        if not equals or not table or (dot and not key):
+            raise UsageError(f"--set {pair!r}: expected TABLE.KEY=VALUE, e.g. --set optimizer.momentum=0.9")
+        if dot and table not in TABLES:
+            raise unknown("table", table, TABLES)
+        if not dot and table not in SET_BY_VALUES:
+            raise unknown("setting", table, [*SET_BY_VALUES, *(f"{t}.KEY" for t in TABLES)])
+        if dot:
+            settings.setdefault(table, {})[key] = toml.parse_value(text.strip())
+        else:
+            settings[table] = toml.parse_value(text.strip())
+    return settings
+
+
+class Settings:
+    """Checked settings and the objects they describe.
+
+    Attributes
+    ----------
+    config : dict
+        Every setting, defaults included: the same objects can be made from it again.
+    data : Dataset
+    model, objective, optimizer
+    """
+
+    def __init__(self, raw: Mapping[str, Any]):
+        values = {key: raw.get(key, default) for key, default in VALUES.items()}
+        from minidgm import __version__
+
+        values["minidgm"] = __version__
+        if not isinstance(values["seed"], int) or isinstance(values["seed"], bool) or values["seed"] < 0:
+            raise DataError(f"seed = {values['seed']!r}, expected a whole number from 0 on")
+        tables = {name: dict(raw.get(name, {})) for name in TABLES}
+        self.training = {**TRAINING, **_checked("training", tables["training"], list(TRAINING))}
+        if self.training["measure_every"] is None:
+            self.training["measure_every"] = max(1, count("epochs", self.training["epochs"], low=0) // MEASUREMENTS)
+        model_name, model_class = _named("model", tables["model"], registry.models())
+        objective = _optional(tables["objective"], registry.objectives())
+        optimizer = tables["optimizer"]
+        optimizer.setdefault("name", "Adam")
+        optimizer_name, optimizer_class = _named("optimizer", optimizer, registry.optimizers())
+        options = _checked("model", tables["model"], _arguments(model_class, without=SET_BY_VALUES))
+
+        self.data, self.data_config = load_data(tables["data"], options.get("visible", "bernoulli"))
+        self.model = self._build_model(model_class, options, values)
+        self.objective = self._build(objective, "objective", tables["objective"])
+        if self.objective is None:
+            self.objective = self.model.default_objective()
+        optimizer.setdefault("learning_rate", LEARNING_RATE.get(optimizer_name, 0.01))
+        _checked("optimizer", optimizer, _arguments(optimizer_class))
+        self.optimizer = _optimizer({**optimizer, "name": optimizer_name})
+        self.config = {
+            **values,
+            "model": {"name": model_name, **self.model.config()},
+            "data": self.data_config,
+            "objective": {"name": type(self.objective).__name__, **_set(self.objective.config())},
+            "optimizer": _set(self.optimizer.config()),
+            "training": _set(self.training),
+        }
+
+    def _build_model(self, cls: Any, options: dict[str, Any], values: Mapping[str, Any]) -> Any:
+        width = int(self.data.train.shape[1])
+        if options.get("n_visible", width) != width:
+            raise DataError(
+                f"model.n_visible = {options['n_visible']!r}, but rows of {self.data.name} have {width} columns"
+            )
+        needed = [p.name for p in inspect.signature(cls).parameters.values() if p.default is p.empty]
+        if "n_hidden" in needed:
+            options.setdefault("n_hidden", N_HIDDEN)
+        options["n_visible"] = width
+        return cls(**options, **{key: values[key] for key in SET_BY_VALUES})
+
+    @staticmethod
+    def _build(cls: Any, section: str, table: Mapping[str, Any]) -> Any:
+        if cls is None:
+            if table:
+                raise UsageError(f"[{section}] has {', '.join(table)} but no name")
+            return None
+        return cls(**_checked(section, table, _arguments(cls)))
+
+
+def load_data(table: Mapping[str, Any], visible: str = "bernoulli") -> tuple[Any, dict[str, Any]]:
+    """Make a data set of rows from a ``[data]`` table; return it with the complete table.
+
+    Grey levels become bits by threshold for models of bits, unless ``binarize`` says otherwise.
+    """
+    table = dict(table)
+    if ("name" in table) == ("file" in table):
+        raise UsageError("no data were named: pass --data digits, or --data FILE (see `minidgm list`)")
+    if "name" in table:
+        name, function = _named("data", table, registry.datasets())
+        head: dict[str, Any] = {"name": name}
+        options = _checked("data", table, _arguments(function))
+        arguments: tuple[Any, ...] = ()
+    else:
+        from minidgm.datasets import load as function
+
+        head = {"file": str(table["file"]), "sha256": _digest(Path(table["file"]), table.get("sha256"))}
+        options = _checked("data", table, _arguments(function, without=("path",)), extra=("file", "sha256"))
+        arguments = (table["file"],)
+    if visible == "bernoulli" and "binarize" in _arguments(function) and "name" in head:
+        options.setdefault("binarize", "threshold")
+    data = function(*arguments, **options)
+    if getattr(data.train, "ndim", 0) > 2:
+        for part in ("train", "validation", "test"):
+            rows = getattr(data, part)
+            setattr(data, part, rows.reshape(len(rows), -1))
+    if len(getattr(data.train, "shape", ())) != 2:
+        raise DataError(
+            f"{data.name} is made of sequences, not of rows; expected a data set [n, d] such as digits or mnist"
+        )
+    bound = {p.name: p.default for p in inspect.signature(function).parameters.values()}
+    bound.pop("path", None)
+    return data, {**head, **_set({**bound, **options})}
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Name the settings in which two configurations differ, apart from the number of epochs."""
+    found = []
+    for section in [*(k for k in VALUES if k not in ("command", "minidgm")), *TABLES]:
+        a, b = old.get(section), new.get(section)
+        if not isinstance(a, Mapping) or not isinstance(b, Mapping):
+            found += [f"{section} ({a!r} -> {b!r})"] if a != b else []
+            continue
+        for key in dict.fromkeys([*a, *b]):
+            if a.get(key) != b.get(key) and (section, key) != ("training", "epochs"):
+                found.append(f"{section}.{key} ({a.get(key)!r} -> {b.get(key)!r})")
+    return found
+
+
+def _named(section: str, table: Mapping[str, Any], catalogue: registry.Catalogue) -> tuple[str, Any]:
+    if "name" not in table:
+        raise UsageError(f"no {catalogue.kind} was named: one of {', '.join(catalogue)} (see `minidgm list`)")
+    name = catalogue.name(table["name"])
+    return name, catalogue[name]
+
+
+def _optional(table: Mapping[str, Any], catalogue: registry.Catalogue) -> Any:
+    return catalogue[table["name"]] if "name" in table else None
+
+
+def _arguments(function: Callable[..., Any], without: Sequence[str] = ()) -> list[str]:
+    """Names of the arguments that a configuration can set."""
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    parameters = inspect.signature(function).parameters.values()
+    return [p.name for p in parameters if p.kind in kinds and p.name not in without]
+
+
+def _checked(
+    section: str, table: Mapping[str, Any], known: Sequence[str], extra: Sequence[str] = ("name",)
+) -> dict[str, Any]:
+    for key in table:
+        if key not in known and key not in extra:
+            raise unknown("setting", f"{section}.{key}", [f"{section}.{name}" for name in known])
+    return {key: value for key, value in table.items() if key in known}
+
+
+def _optimizer(table: dict[str, Any]) -> Any:
+    from minidgm.optim import from_config
+
+    try:
+        return from_config(table)
+    except TypeError as error:
+        raise DataError(f"[optimizer] {table}: {error}") from None
+
+
+def _set(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in options.items() if value is not None}
+
+
+def _digest(path: Path, expected: Any = None) -> str | None:
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(2**20):
+            digest.update(block)
+    found = digest.hexdigest()
+    if expected is not None and found != expected:
+        raise DataError(
+            f"{path} has changed since the run (SHA256 {found[:12]}..., was {str(expected)[:12]}...); "
+            "pass --data to train on it as it is now"
+        )
+    return found
