@@ -86,7 +86,7 @@ class Rows(Source):
                 f"X is a {self._home} array, the model lives on {model.backend}; move one of them"
             )
         self._in_memory = self._home is not None and not isinstance(X, np.memmap)
-        self._checked = _checker(model, "numpy" if self._home is None else self._home)
+        self._checked = checker(model, "numpy" if self._home is None else self._home)
         self._after: Any = None
         if self._home is not None:
             self._scan()
@@ -165,14 +165,14 @@ class Stream(Source):
         yield from _to_device(self._check(batches, start), self.model)
 
     def _check(self, batches: Iterator[Any], start: int) -> Iterator[Any]:
-        checkers: dict[str, Callable[[Any, str], Any]] = {}
+        checks: dict[str, Callable[[Any, str], Any]] = {}
         number = start
         for batch in batches:
             home = get_backend(batch) or "numpy"
-            if home not in checkers:
-                checkers[home] = _checker(self.model, home)
+            if home not in checks:
+                checks[home] = checker(self.model, home)
             what = f"batch {number}"
-            batch = checkers[home](batch, what)
+            batch = checks[home](batch, what)
             if not batch.shape[0]:
                 raise DataError(f"{what} has no rows: its shape is {tuple(batch.shape)}")
             number += 1
@@ -203,24 +203,33 @@ def source(X: Any, model: Any, batch_size: int) -> Source:
         For a batch size below 1 or above the number of rows.
     """
     count("batch_size", batch_size)
-    if isinstance(X, (str, os.PathLike)):
-        return Rows(open_npy(X), model, batch_size)
-    if hasattr(X, "train") and hasattr(X, "validation"):
-        raise TypeError(
-            "got a data set with splits: pass its rows, fit(model, data.train, validation=data.validation)"
-        )
-    if isinstance(X, (list, tuple)) and not (X and np.ndim(X[0]) == 2):
-        X = _rows_of_a_list(X)
-    if get_backend(X) is not None or all(hasattr(X, name) for name in ("shape", "dtype", "__getitem__")):
+    X = as_rows(X)
+    if hasattr(X, "shape"):
         return Rows(X, model, batch_size)
-    if hasattr(X, "__array__"):
-        return Rows(np.asarray(X), model, batch_size)
     if callable(X) or isinstance(X, Iterable):
         return Stream(X, model)
     raise TypeError(
         f"X is a {type(X).__name__}, expected an array [n, d], the path of a .npy file, or batches "
         "(an iterable, or a callable that returns one)"
     )
+
+
+def as_rows(X: Any) -> Any:
+    """Return something with ``shape`` and indexing for what holds rows, and anything else as it is."""
+    if isinstance(X, (str, os.PathLike)):
+        return open_npy(X)
+    if hasattr(X, "train") and hasattr(X, "validation"):
+        raise TypeError(
+            "got a data set with splits: pass its rows, fit(model, data.train, validation=data.validation)"
+        )
+    if isinstance(X, (list, tuple)) and not (X and getattr(X[0], "ndim", 1) == 2):
+        try:
+            return np.asarray(X)
+        except ValueError as error:
+            raise DataError(f"X does not form a matrix ({error}); expected rows of equal length") from None
+    if get_backend(X) is not None or all(hasattr(X, name) for name in ("shape", "dtype", "__getitem__")):
+        return X
+    return np.asarray(X) if hasattr(X, "__array__") else X
 
 
 def open_npy(path: Any) -> np.ndarray:
@@ -245,14 +254,7 @@ def spread(X: Any, n: int) -> Any:
     return X[slice(0, None, -(-int(X.shape[0]) // n))]
 
 
-def _rows_of_a_list(X: Any) -> np.ndarray:
-    try:
-        return np.asarray(X)
-    except ValueError as error:
-        raise DataError(f"X does not form a matrix ({error}); expected rows of equal length") from None
-
-
-def _checker(model: Any, home: str) -> Callable[[Any, str], Any]:
+def checker(model: Any, home: str) -> Callable[[Any, str], Any]:
     """Return the model's check of rows that live on ``home``, made there.
 
     For host rows of a device model that is the check of a host copy of the model's structure: nothing is

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from minidgm.backend import get_xp
+from minidgm.backend import asarray, get_backend, get_xp
+from minidgm.errors import DataError
 from minidgm.training.callbacks import Callback
-from minidgm.training.data import Rows, Source, open_npy, spread
+from minidgm.training.data import Rows, Source, as_rows, checker, spread
 
 ROWS = 1000
 PSEUDO_ROWS = 100  # a pseudo-likelihood costs a pass over all hidden units for every visible one
@@ -27,13 +28,23 @@ class Validation(Callback):
     """
 
     def __init__(self, rows: Any, training_source: Source, model: Any):
-        if isinstance(rows, (str, bytes)) or hasattr(rows, "__fspath__"):
-            rows = open_npy(rows)
-        checked = Rows(rows, model, 1) if hasattr(rows, "shape") else None
-        self.rows = model.check_data(spread(checked.X if checked else rows, ROWS), "validation")
+        rows = as_rows(rows)
+        if len(getattr(rows, "shape", ())) != 2:
+            raise DataError(
+                f"validation is a {type(rows).__name__} of shape {getattr(rows, 'shape', None)}, "
+                "expected an array [m, d] or the path of a .npy file"
+            )
+        if rows.shape[0] == 0:
+            raise DataError("validation has no rows")
+        self.rows = self._here(spread(rows, ROWS), model, "validation")
         self.training_rows = None
         if isinstance(training_source, Rows):
-            self.training_rows = model.check_data(spread(training_source.X, ROWS), "X")
+            self.training_rows = self._here(spread(training_source.X, ROWS), model, "X")
+
+    @staticmethod
+    def _here(rows: Any, model: Any, what: str) -> Any:
+        rows = checker(model, get_backend(rows) or "numpy")(rows, what)
+        return asarray(rows, model.backend, model.dtype)
 
     def on_epoch_end(self, training: Any) -> None:
         """Measure."""
