@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ def learning_curve(
     history : History or list of dict
         What ``fit`` returned, or its records (or the lines of metrics.jsonl).
     metrics : sequence of str, optional
-        Which to show; every number in the records without it.
+        Which to show; without it every number in the records but epoch, step, seconds and learning rate.
     title : str, optional
     x : str
         The record's key for the horizontal axis, "epoch" or "step"; the count of records if there is none.
@@ -64,9 +65,8 @@ def learning_curve(
                 label=_words(name.replace(panel, "")) or _words(name),
             )
         unit = (units or {}).get(panel, _unit(panel))
-        style_axes(
-            axes, x, ("time" if panel == "seconds" else _words(panel)) + (f" ({unit})" if unit else "")
-        )
+        label = _words(panel if len(members) > 1 else members[0]) + (f" ({unit})" if unit else "")
+        style_axes(axes, x, textwrap.fill(label, 34, break_on_hyphens=False))
         if len(members) > 1:
             axes.legend(fontsize=8, frameon=False, labelcolor=INK)
     for axes in grid.flat[len(panels) :]:
@@ -127,7 +127,7 @@ def _is_real(value: Any) -> bool:
 
 def _numeric_keys(records: Iterable[Mapping[str, Any]], x: str) -> list[str]:
     keys = {key: None for record in records for key, value in record.items() if _is_real(value)}
-    return [key for key in keys if key not in {x, "epoch", "step"}]
+    return [key for key in keys if key not in {x, "epoch", "step", "seconds", "learning_rate"}]
 
 
 def _without_part(name: str) -> str:
@@ -138,7 +138,10 @@ def _without_part(name: str) -> str:
 
 
 def _words(name: str) -> str:
-    return name.strip("_").replace("_", " ").replace("log likelihood", "log-likelihood")
+    if name == "seconds":
+        return "time"
+    words = name.strip("_").replace("_", " ").replace("log likelihood", "log-likelihood")
+    return words.replace("pseudo log", "pseudo-log")
 
 
 def _unit(metric: str) -> str:

@@ -40,8 +40,9 @@ def host(x: Any) -> np.ndarray:
 def new_figure(width: float, height: float, title: str | None) -> Figure:
     """A figure of this size in inches, laid out so that nothing overlaps."""
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=DPI, layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08))
     if title:
         figure.suptitle(title, x=0.01, ha="left", fontsize=11, color=INK)
     return figure
@@ -62,7 +63,7 @@ def style_axes(axes: Axes, xlabel: str, ylabel: str, grid: bool = True) -> None:
         axes.grid(color=FAINT, lw=0.6)
         axes.set_axisbelow(True)
     if xlabel in ("epoch", "step"):
-        axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
 
 
 def style_color_bar(bar: Any, label: str) -> None:

@@ -32,10 +32,9 @@ def drawn(axes):
 @pytest.mark.parametrize("history", [RECORDS, History()])
 def test_training_and_validation_share_a_panel(history):
     figure = learning_curve(history, title="RBM")
-    likelihood, error, time = figure.axes
+    likelihood, error = figure.axes
     assert likelihood.get_ylabel() == "log-likelihood (nats)"
     assert error.get_ylabel() == "reconstruction error"
-    assert time.get_ylabel() == "time (s)"
     lines = drawn(likelihood)
     assert list(lines) == ["train", "validation"]
     assert lines["train"].tolist() == [[i, -30 + i] for i in range(1, 6)]
@@ -52,6 +51,12 @@ def test_metrics_axis_and_units_can_be_chosen():
     assert axes.get_ylabel() == "reconstruction error (bits)"
     ((points),) = drawn(axes).values()
     assert points[:, 0].tolist() == [10, 20, 30, 40, 50]
+
+
+def test_times_are_shown_when_asked_for_and_parts_alone_keep_their_name():
+    time, likelihood = learning_curve(RECORDS, metrics=["seconds", "validation_log_likelihood"]).axes
+    assert time.get_ylabel() == "time (s)"
+    assert likelihood.get_ylabel() == "validation log-likelihood (nats)"
 
 
 def test_metrics_measured_now_and_then_are_drawn_where_they_are():
