@@ -34,8 +34,8 @@ class Case:
         What has been drawn so far, by name; a failure shows it.
     """
 
-    def __init__(self, subject: Subject, data: Any, largest: float = 30.0, objectives: Any = None):
-        self.subject, self._data, self.objectives = subject, data, dict(objectives or {})
+    def __init__(self, subject: Subject, data: Any, largest: float = 30.0):
+        self.subject, self._data = subject, data
         self.example: dict[str, Any] = {}
         continuous = not (subject.visible.discrete and subject.hidden.discrete)
         largest = min(largest, CONTINUOUS_LARGEST) if continuous else largest
@@ -73,18 +73,13 @@ class Case:
     def rng(self, seed: int | None = None) -> Any:
         """Return a generator for the model under test, from a drawn seed."""
         seed = self.seed() if seed is None else seed
-        return Generator(seed, self.subject.backend) if self.minidgm_model else Friendly(seed)
+        return Generator(seed, self.subject.backend) if self.subject.of_library else Friendly(seed)
 
-    def replay(self, seed: int, backend: str | None = None) -> Replay:
-        """Return a generator that gives every backend and dtype the same noise."""
-        return Replay(seed, backend or self.subject.backend)
-
-    @property
-    def minidgm_model(self) -> bool:
-        """Whether the model comes from this library's base class."""
-        from minidgm.model import Model
-
-        return isinstance(self.model, Model)
+    def replay(self, seed: int, backend: str | None = None, shared: bool = False) -> Replay:
+        """Return a generator that gives every backend and dtype (and, if ``shared``, every row) the same
+        noise.
+        """
+        return Replay(seed, backend or self.subject.backend, shared)
 
     # Calling
 

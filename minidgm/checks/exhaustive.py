@@ -9,6 +9,7 @@ statistical error.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -85,22 +86,24 @@ class _Scripted(Generator):
 class Exhaustive(_Scripted):
     """Every row of a batch follows its own script of outcomes.
 
-    The leading axis of each draw must be the ``rows`` of the batch. Row ``i`` takes the outcomes that spell
-    its path number in mixed radix, and ``log_probability[i]`` adds up what they had.
+    Axis ``axis`` of each draw must be the rows of the batch. Row ``i`` takes the outcomes that spell its path
+    number ``path[i]`` in mixed radix, and ``log_probability[i]`` adds up what they had. ``n_paths`` counts
+    the paths of a row, once the code has run.
     """
 
-    def __init__(self, path: np.ndarray, backend: str = "numpy"):
+    def __init__(self, path: np.ndarray, backend: str = "numpy", axis: int = 0):
         super().__init__(backend)
+        self.axis = axis
         self._rest = np.asarray(path, dtype=np.int64).copy()
         self.log_probability = np.zeros(len(self._rest))
         self.n_paths = 1
 
     def _choose(self, probabilities: np.ndarray) -> np.ndarray:
-        rows = len(self._rest)
-        if probabilities.shape[0] != rows:
+        rows, k = len(self._rest), probabilities.shape[-1]
+        if probabilities.ndim <= self.axis + 1 or probabilities.shape[self.axis] != rows:
             raise NotEnumerable(f"a draw of shape {probabilities.shape[:-1]} for a batch of {rows} rows")
-        k = probabilities.shape[-1]
-        columns = probabilities.reshape(rows, -1, k)
+        probabilities = np.moveaxis(probabilities, self.axis, 0)
+        columns = probabilities.reshape(rows, math.prod(probabilities.shape[1:-1]), k)
         chosen = np.empty(columns.shape[:2], dtype=np.int64)
         for j in range(columns.shape[1]):
             chosen[:, j] = self._rest % k
@@ -108,7 +111,7 @@ class Exhaustive(_Scripted):
             self.n_paths *= k
             with np.errstate(divide="ignore"):
                 self.log_probability += np.log(columns[np.arange(rows), j, chosen[:, j]])
-        return chosen.reshape(probabilities.shape[:-1])
+        return np.moveaxis(chosen.reshape(probabilities.shape[:-1]), 0, self.axis)
 
 
 class _OnePath(_Scripted):
@@ -192,56 +195,76 @@ class Replay(Generator):
     """The same noise on every backend and in every dtype: drawn on the host in float64, then moved.
 
     Two implementations of one sampling routine, given equal seeds, must agree up to rounding.
+
+    Parameters
+    ----------
+    seed : int
+    backend : str
+    shared : bool
+        Whether all rows of a draw (its leading axis) share their noise, so that a batch and its rows, one by
+        one, see the same.
     """
 
-    def __init__(self, seed: Any = 0, backend: str = "numpy"):
+    def __init__(self, seed: Any = 0, backend: str = "numpy", shared: bool = False):
         self.backend = backend
         self.xp = namespace(backend)
+        self.shared = shared
         self._host = np.random.Generator(np.random.SFC64(seed))
 
+    def _noise(self, name: str, shape: Any, *arguments: Any) -> np.ndarray:
+        shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        drawn = (1, *shape[1:]) if self.shared and shape else shape
+        return np.broadcast_to(getattr(self._host, name)(*arguments, size=drawn), shape)
+
     def _move(self, value: Any, dtype: Any, out: Any = None) -> Any:
-        moved = asarray(np.asarray(value), self.backend, str(np.dtype(str(dtype))))
+        moved = asarray(np.array(value), self.backend, str(np.dtype(str(dtype))))
         if out is None:
             return moved
         out[...] = moved
         return out
 
     def uniform(self, shape: Any, dtype: Any = "float32", out: Any = None) -> Any:
-        return self._move(self._host.random(shape), dtype, out)
+        return self._move(self._noise("random", shape), dtype, out)
 
     def normal(self, shape: Any, dtype: Any = "float32", out: Any = None) -> Any:
-        return self._move(self._host.standard_normal(shape), dtype, out)
+        return self._move(self._noise("standard_normal", shape), dtype, out)
 
     def bernoulli(self, p: Any, out: Any = None) -> Any:
-        return self._move(self._host.random(p.shape) < host(p), p.dtype, out)
+        return self._move(self._noise("random", p.shape) < host(p), p.dtype, out)
 
     def bernoulli_from_logits(self, x: Any, bias: Any = None, out: Any = None, mean: Any = None) -> Any:
         p = 0.5 * (1.0 + np.tanh(0.5 * (host(x) if bias is None else host(x) + host(bias))))
         if mean is not None:
             mean[...] = self._move(p, mean.dtype)
-        return self._move(self._host.random(x.shape) < p, x.dtype, out)
+        return self._move(self._noise("random", p.shape) < p, x.dtype, out)
 
     def categorical(self, logits: Any, axis: int = -1) -> Any:
-        z = host(logits) + self._host.gumbel(size=logits.shape)
+        z = host(logits) + self._noise("gumbel", logits.shape, 0.0, 1.0)
         return self._move(z == z.max(axis=axis, keepdims=True), logits.dtype)
 
     def exponential(self, shape: Any, dtype: Any = "float32") -> Any:
-        return self._move(self._host.standard_exponential(shape), dtype)
+        return self._move(self._noise("standard_exponential", shape), dtype)
 
     def gumbel(self, shape: Any, dtype: Any = "float32") -> Any:
-        return self._move(self._host.gumbel(size=shape), dtype)
+        return self._move(self._noise("gumbel", shape, 0.0, 1.0), dtype)
 
     def gamma(self, shape_parameter: Any, shape: Any = None, dtype: Any = "float32") -> Any:
-        return self._move(self._host.standard_gamma(host(shape_parameter), shape), dtype)
+        shape = getattr(shape_parameter, "shape", ()) if shape is None else shape
+        return self._move(self._noise("standard_gamma", shape, host(shape_parameter)), dtype)
 
     def integers(self, low: int, high: int, shape: Any) -> Any:
-        return self._move(self._host.integers(low, high, shape), "int64")
+        return self._move(self._noise("integers", shape, low, high), "int64")
 
     def permutation(self, n: int) -> Any:
         return self._move(self._host.permutation(n), "int64")
 
     def spawn(self, n: int) -> list[Any]:
-        return [Replay(seed, self.backend) for seed in self._host.integers(2**32, size=n).tolist()]
+        return [
+            Replay(seed, self.backend, self.shared) for seed in self._host.integers(2**32, size=n).tolist()
+        ]
+
+    def state(self) -> dict[str, Any]:
+        return {"entropy": int(self._host.integers(2**32)), "spawn_key": []}
 
 
 class Friendly(Generator):

@@ -87,14 +87,14 @@ def check_model(
         from minidgm.registry import models
 
         model = models()[model]
-    subject = Subject(model, backend, dtype)
+    subject = Subject(model, backend, dtype, objectives)
     results, skipped = [], {}
     for item in select(identities):
         reason = item.reason_not_applicable(subject)
         if reason:
             skipped[item.name] = reason
         else:
-            results.append(check_identity(item, subject, max_examples, seed, objectives))
+            results.append(check_identity(item, subject, max_examples, seed))
     where = "" if subject.backend == "numpy" else f" on {subject.backend}"
     report = Report(
         model=f"{_title(subject)}, {subject.dtype}{where}",
@@ -110,18 +110,12 @@ def check_model(
     return report
 
 
-def check_identity(
-    item: Identity,
-    subject: Subject,
-    max_examples: int = 25,
-    seed: int = 0,
-    objectives: Mapping[str, Any] | None = None,
-) -> Result:
+def check_identity(item: Identity, subject: Subject, max_examples: int = 25, seed: int = 0) -> Result:
     """Check one identity on a subject and return its result; never raises for a failure of the model."""
     tolerance = item.tolerance
     if subject.float32 and item.tolerance < item.tolerance_float32:
         tolerance = item.tolerance_float32
-    recorder = _Recorder(item, subject, tolerance, objectives)
+    recorder = _Recorder(item, subject, tolerance)
 
     @hypothesis.settings(
         max_examples=min(max_examples, item.examples),
@@ -161,8 +155,8 @@ class _OutOfTime(BaseException):
 class _Recorder:
     """Run examples of one identity, remember the worst error and the smallest failure."""
 
-    def __init__(self, item: Identity, subject: Subject, tolerance: float, objectives: Any):
-        self.item, self.subject, self.tolerance, self.objectives = item, subject, tolerance, objectives
+    def __init__(self, item: Identity, subject: Subject, tolerance: float):
+        self.item, self.subject, self.tolerance = item, subject, tolerance
         self.worst = 0.0
         self.worst_tolerance = tolerance
         self.examples = 0
@@ -175,7 +169,7 @@ class _Recorder:
     def run(self, data: Any) -> None:
         if time.perf_counter() - self.first_failure > SHRINK_SECONDS:
             raise _OutOfTime
-        case = Case(self.subject, data, self.item.largest, self.objectives)
+        case = Case(self.subject, data, self.item.largest)
         failed = math.isfinite(self.first_failure)
         self.examples += not failed
         try:

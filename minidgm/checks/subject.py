@@ -52,7 +52,14 @@ class Subject:
         for.
     """
 
-    def __init__(self, model: Any, backend: str | None = None, dtype: str | None = None):
+    def __init__(
+        self,
+        model: Any,
+        backend: str | None = None,
+        dtype: str | None = None,
+        objectives: Mapping[str, Any] | None = None,
+    ):
+        self._objectives = dict(objectives or {})
         self.notes: list[str] = []
         if inspect.isclass(model):
             self.name = model.__name__
@@ -121,6 +128,26 @@ class Subject:
             return callable(found) and argument in inspect.signature(found).parameters
         except (TypeError, ValueError):
             return False
+
+    def objective(self, name: str) -> Any:
+        """Gradient estimator of this name: the given one, else the library's."""
+        from minidgm import registry
+
+        return self._objectives.get(name) or registry.objectives()[name]
+
+    def cannot_train(self, name: str) -> str:
+        """Say why an objective does not apply to this model, or ``""``."""
+        if not self.of_library:
+            return "needs minidgm.model.Model"
+        obstacle = getattr(self.objective(name), "obstacle", None)
+        return (obstacle(self.model) or "") if callable(obstacle) else ""
+
+    @property
+    def of_library(self) -> bool:
+        """Whether the model has this library's base class."""
+        from minidgm.model import Model
+
+        return isinstance(self.model, Model)
 
     # Domains
 

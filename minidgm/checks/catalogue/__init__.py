@@ -1,3 +1,12 @@
 """The library's identities, registered when this package is imported."""
 
-from minidgm.checks.catalogue import annealing, centering, common, energy, gradients, kernels  # noqa: F401
+from minidgm.checks.catalogue import (  # noqa: F401
+    annealing,
+    centering,
+    common,
+    energy,
+    estimators,
+    gradients,
+    kernels,
+    matching,
+)

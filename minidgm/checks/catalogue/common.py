@@ -160,7 +160,7 @@ def precisions_agree(case: Case) -> Iterator[Comparison]:
         model = _moved(case, backend, dtype)
         for method, value in row_values(subject, model, v, h, backend, dtype).items():
             yield equal(value, exact[method], f"{method} in {dtype} on {backend}")
-        if subject.has("gibbs_step") and case.minidgm_model and _away_from_ties(case):
+        if subject.has("gibbs_step") and subject.of_library and _away_from_ties(case):
             ends = []
             for m, where, kind in ((model, backend, dtype), (case.reference, "numpy", "float64")):
                 start = (asarray(v, where, kind), asarray(h, where, kind))
@@ -237,7 +237,7 @@ def _unchanged(before: dict[str, np.ndarray], now: dict[str, Any], method: str) 
     requires=("save", "config"),
     likely_cause="a constructor argument that config() leaves out, or an array saved in another order",
     examples=3,
-    applies=lambda s: "" if _is_library_model(s) else "needs minidgm.model.Model",
+    applies=lambda s: "" if s.of_library else "needs minidgm.model.Model",
 )
 def save_and_load(case: Case) -> Iterator[Comparison]:
     from minidgm.serialization import load
@@ -253,12 +253,6 @@ def save_and_load(case: Case) -> Iterator[Comparison]:
     saved = row_values(subject, case.model, v, h, *where)
     for method, value in row_values(subject, loaded, v, h, *where).items():
         yield identical(value, saved[method], method)
-
-
-def _is_library_model(subject: Subject) -> bool:
-    from minidgm.model import Model
-
-    return isinstance(subject.model, Model)
 
 
 @identity(
