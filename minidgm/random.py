@@ -1,8 +1,8 @@
 """One portable random generator: the same methods on NumPy, CuPy and the strict fake device.
 
-On the host a stream (SFC64), on devices a counter-based function (Philox4x32-10) computed by array math or inside
-fused kernels, so that the strict device and CuPy draw the same bits. Generators are always passed; there is no
-global one. Parallel work spawns children, which never overlap.
+On the host a stream (SFC64), on devices a counter-based function (Philox4x32-10) computed by array math or
+inside fused kernels, so that the strict device and CuPy draw the same bits. Generators are always passed;
+there is no global one. Parallel work spawns children, which never overlap.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ class Generator:
             try:
                 self._seeds = np.random.SeedSequence(seed)
             except (TypeError, ValueError) as error:
-                raise type(error)(f"a seed is None, a non-negative int or a sequence of them, got {seed!r}") from None
+                expected = "a seed is None, a non-negative int or a sequence of them"
+                raise type(error)(f"{expected}, got {seed!r}") from None
         self.backend = backend
         self.xp = namespace(backend)
         self._engine = _engine(self._seeds, backend, self.xp)
@@ -74,7 +75,7 @@ class Generator:
         return self._engine.exponential(*self._layout(shape, dtype, None))
 
     def gumbel(self, shape: Any, dtype: Any = "float32") -> Any:
-        """Draw from the standard Gumbel distribution, minus the logarithm of an exponential; always finite."""
+        """Draw from the standard Gumbel distribution: minus the log of an exponential; always finite."""
         return self._engine.gumbel(*self._layout(shape, dtype, None))
 
     def gamma(self, shape_parameter: Any, shape: Any = None, dtype: Any = "float32") -> Any:
@@ -91,8 +92,8 @@ class Generator:
         Returns
         -------
         array of ``shape``
-            On devices by Marsaglia and Tsang (2000) with a fixed number of rounds; the chance that an element is
-            left at the proposal's mode is below 3e-11.
+            On devices by Marsaglia and Tsang (2000) with a fixed number of rounds; the chance that an
+            element is left at the proposal's mode is below 3e-11.
         """
         if shape is None:
             shape = getattr(shape_parameter, "shape", ())
@@ -117,8 +118,8 @@ class Generator:
         Parameters
         ----------
         p : array of float32 or float64
-            Probabilities. P(1) is ``p``: exactly where p is 0 or 1; else to the last bit of p on the host, and to
-            2^-30 on devices.
+            Probabilities. P(1) is ``p``: exactly where p is 0 or 1; else to the last bit of p on the host,
+            and to 2^-30 on devices.
         out : array, optional
             Receives the draw; may be ``p``.
 
@@ -193,11 +194,10 @@ class Generator:
     def state(self) -> dict[str, Any]:
         """Return everything that the next draws depend on, as a dict that JSON can hold."""
         seeds = self._seeds
-        entropy = seeds.entropy
         return {
             "engine": self._engine.name,
             "backend": self.backend,
-            "entropy": [int(e) for e in entropy] if np.ndim(entropy) else int(entropy),  # type: ignore[arg-type, union-attr]
+            "entropy": np.asarray(seeds.entropy, dtype=object).tolist(),
             "spawn_key": [int(k) for k in seeds.spawn_key],
             "n_children_spawned": seeds.n_children_spawned,
             "stream": self._engine.state(),

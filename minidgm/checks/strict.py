@@ -1,9 +1,11 @@
-"""Strict fake device: NumPy arrays that behave as CUDA arrays do, so that GPU discipline is tested without a GPU.
+"""Strict fake device: NumPy arrays that behave as CUDA arrays do, so that GPU discipline is tested without
+a GPU.
 
-A :class:`StrictArray` refuses what a CuPy array refuses (``numpy.asarray``, arithmetic with host arrays), keeps
-0-d results as arrays, and counts each *host read*: everything that on a GPU would stop the host until the device
-has finished (``float``, ``bool``, ``int``, ``item``, ``get``, ``nonzero``, indexing by a mask, printing).
-The namespace :data:`xp` offers only names and keywords that CuPy has (``cupy_api.json``, listed from CuPy itself).
+A :class:`StrictArray` refuses what a CuPy array refuses (``numpy.asarray``, arithmetic with host arrays),
+keeps 0-d results as arrays, and counts each *host read*: everything that on a GPU would stop the host until
+the device has finished (``float``, ``bool``, ``int``, ``item``, ``get``, ``nonzero``, indexing by a mask,
+printing). The namespace :data:`xp` offers only names and keywords that CuPy has (``cupy_api.json``, listed
+from CuPy itself).
 
 >>> a = xp.asarray([1.0, 2.0, 3.0])
 >>> with count_host_reads() as reads:
@@ -35,6 +37,8 @@ __all__ = ["HostReads", "StrictArray", "count_host_reads", "special", "xp"]
 _SCALAR_ON_HOST = {"allclose", "array_equal", "array_equiv", "count_nonzero"}
 # CuPy reads the size of the result from the device.
 _SYNCHRONIZE = {"argwhere", "bincount", "compress", "extract", "flatnonzero", "nonzero", "unique"}
+_NO_TWIN = {"data", "dump", "dumps", "tofile"}
+_UFUNC_METHODS = {"accumulate", "at", "outer", "reduce", "reduceat"}
 _FROM_HOST = {"array", "asarray", "ascontiguousarray", "asfortranarray"}
 
 
@@ -76,7 +80,8 @@ def check_call(name: str, parameters: Any, n_positional: int, keywords: Any) -> 
     if "**" not in parameters:
         for keyword in keywords:
             if keyword not in known:
-                raise TypeError(f"{name} has no keyword {keyword!r} in CuPy; it takes {', '.join(filter(None, known))}")
+                takes = ", ".join(filter(None, known))
+                raise TypeError(f"{name} has no keyword {keyword!r} in CuPy; it takes {takes}")
 
 
 class HostReads:
@@ -188,7 +193,7 @@ class StrictArray(NDArrayOperatorsMixin):
         return self._host.size
 
     @property
-    def T(self) -> StrictArray:  # noqa: N802
+    def T(self) -> StrictArray:
         return StrictArray(self._host.T)
 
     @property
@@ -197,7 +202,7 @@ class StrictArray(NDArrayOperatorsMixin):
 
     def __getattr__(self, name: str) -> Any:
         methods = api()["cupy.ndarray"]
-        if name.startswith("_") or name not in methods or not hasattr(np.ndarray, name) or name == "data":
+        if name.startswith("_") or name not in methods or not hasattr(np.ndarray, name) or name in _NO_TWIN:
             has = "the strict device has no twin of" if name in methods else f"CuPy {api()['version']} has no"
             raise AttributeError(f"{has} cupy.ndarray.{name}")
         attribute = getattr(self._host, name)
@@ -244,7 +249,8 @@ class StrictArray(NDArrayOperatorsMixin):
 
     def __getitem__(self, key: Any) -> StrictArray:
         key = _unwrap(key, "an index")
-        if any(getattr(k, "dtype", None) == bool for k in (key if isinstance(key, tuple) else (key,))):
+        parts = key if isinstance(key, tuple) else (key,)
+        if any(isinstance(k, np.ndarray) and k.dtype.kind == "b" for k in parts):
             _host_read("mask")
         return StrictArray(self._host[key])
 
@@ -252,11 +258,11 @@ class StrictArray(NDArrayOperatorsMixin):
         with np.errstate(all="ignore"):
             self._host[_unwrap(key, "an index")] = _unwrap(value, "an assignment")
 
-    def get(self, stream: Any = None, order: str = "C", out: np.ndarray | None = None, blocking: bool = True) -> Any:
+    def get(self, stream: Any = None, order: Any = "C", out: Any = None, blocking: bool = True) -> Any:
         """Copy to the host: the explicit way off the device."""
         _host_read("get()")
         if out is None:
-            return np.array(self._host, order=order)  # type: ignore[call-overload]
+            return np.array(self._host, order=order)
         out[...] = self._host
         return out
 
@@ -270,6 +276,11 @@ class StrictArray(NDArrayOperatorsMixin):
         """Read one element as a Python scalar."""
         _host_read("item()")
         return self._host.item(*args)
+
+    def tobytes(self, order: Any = "C") -> bytes:
+        """Copy to the host as bytes."""
+        _host_read("tobytes()")
+        return self._host.tobytes(order)
 
     def tolist(self) -> Any:
         """Read all elements as nested lists of Python scalars."""
@@ -341,9 +352,8 @@ class _Namespace:
             raise AttributeError("draw with a minidgm Generator, which is the same on every backend")
         listed = api()[self._section]
         if name not in listed:
-            raise AttributeError(
-                f"CuPy {api()['version']} has no {self._section}.{name}, so a model that uses it would fail on a GPU"
-            )
+            what = f"CuPy {api()['version']} has no {self._section}.{name}"
+            raise AttributeError(f"{what}, so a model that uses it would fail on a GPU")
         if name == "ndarray":
             return StrictArray
         if name == "asnumpy":
@@ -384,7 +394,7 @@ class _Function:
         return StrictArray(result) if name in _SCALAR_ON_HOST else result
 
     def __getattr__(self, name: str) -> Any:
-        if name not in ("accumulate", "at", "outer", "reduce", "reduceat") or not isinstance(self._host, np.ufunc):
+        if not isinstance(self._host, np.ufunc) or name not in _UFUNC_METHODS:
             raise AttributeError(f"{self._where} has no attribute {name}")
         method = getattr(self._host, name)
         return lambda *args, **kwargs: _call(method, f"{self._where}.{name}", args, kwargs)

@@ -1,1 +1,1 @@
-"""Fast twins of hot primitives: random engines for host and device, and fused CUDA kernels compiled at first use."""
+"""Fast twins of hot primitives: random engines for host and device, and fused CUDA kernels."""

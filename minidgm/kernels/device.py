@@ -1,6 +1,7 @@
 """Random engine of devices: every distribution is array math over the bits of Philox, with no host read.
 
-The strict device and CuPy draw the same bits; derived floats agree to the rounding of each device's log, cos and tanh.
+The strict device and CuPy draw the same bits; derived floats agree to the rounding of each device's log,
+cos and tanh.
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ class DeviceEngine:
         return philox.words(self.xp, self.key, self._advance(n), n)
 
     def _integers_53(self, n: int) -> Any:
-        words = self.bits(2 * n)
-        return (words[:n] >> 5).astype(self.xp.float64) * 67108864.0 + (words[n:] >> 6).astype(self.xp.float64)
+        words, float64 = self.bits(2 * n), self.xp.float64
+        return (words[:n] >> 5).astype(float64) * 67108864.0 + (words[n:] >> 6).astype(float64)
 
     def uniform(self, shape: Any, dtype: np.dtype, out: Any) -> Any:
         n = math.prod(shape)

@@ -14,9 +14,9 @@ BLOCK = 65536  # elements drawn at a time, about: thresholds, words and results 
 class HostEngine:
     """Stream of random numbers on NumPy arrays.
 
-    A Bernoulli draw with probability p compares the top 15 bits of a 16-bit word with floor(2^15 p). Where they are
-    equal, once in 2^15 draws, a further 53-bit uniform decides with the remainder of 2^15 p: P(1) is p to the last
-    bit of p, at a quarter of a 64-bit word a draw.
+    A Bernoulli draw with probability p compares the top 15 bits of a 16-bit word with floor(2^15 p). Where
+    they are equal, once in 2^15 draws, a further 53-bit uniform decides with the remainder of 2^15 p: P(1)
+    is p to the last bit of p, at a quarter of a 64-bit word a draw.
     """
 
     name = "sfc64"
@@ -42,13 +42,13 @@ class HostEngine:
         }
 
     def uniform(self, shape: Any, dtype: np.dtype, out: np.ndarray | None) -> np.ndarray:
-        return self.generator.random(shape, dtype=dtype, out=out)  # type: ignore[arg-type]
+        return self.generator.random(shape, dtype=dtype, out=out)
 
     def normal(self, shape: Any, dtype: np.dtype, out: np.ndarray | None) -> np.ndarray:
-        return self.generator.standard_normal(shape, dtype=dtype, out=out)  # type: ignore[arg-type]
+        return self.generator.standard_normal(shape, dtype=dtype, out=out)
 
     def exponential(self, shape: Any, dtype: np.dtype) -> np.ndarray:
-        return self.generator.standard_exponential(shape, dtype=dtype)  # type: ignore[arg-type]
+        return self.generator.standard_exponential(shape, dtype=dtype)
 
     def gumbel(self, shape: Any, dtype: np.dtype) -> np.ndarray:
         draw = np.maximum(self.exponential(shape, dtype), np.finfo(dtype).tiny)
@@ -56,7 +56,7 @@ class HostEngine:
         return np.negative(draw, out=draw)
 
     def gamma(self, shape_parameter: Any, shape: Any, dtype: np.dtype) -> np.ndarray:
-        return np.asarray(self.generator.standard_gamma(shape_parameter, shape, dtype=dtype))  # type: ignore[arg-type]
+        return np.asarray(self.generator.standard_gamma(shape_parameter, shape, dtype=dtype))
 
     def integers(self, low: int, high: int, shape: Any) -> np.ndarray:
         return np.asarray(self.generator.integers(low, high, shape, dtype=np.int64))
@@ -128,7 +128,7 @@ def _rows(x: np.ndarray) -> np.ndarray:
 
 def _blocks(rows: np.ndarray) -> Any:
     n_blocks = max(1, round(rows.size / BLOCK))
-    step = -(-rows.shape[0] // (4 * n_blocks)) * 4  # whole 64-bit words a block, so that layout does not shift the stream
+    step = -(-rows.shape[0] // (4 * n_blocks)) * 4  # a block takes whole 64-bit words
     return (slice(start, start + step) for start in range(0, rows.shape[0], step)) if rows.size else ()
 
 

@@ -1,8 +1,9 @@
 """Philox4x32-10, a counter-based random function: 128 random bits from a 128-bit counter and a 64-bit key.
 
-Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011. One block of four 32-bit words
-is a function of (counter, key) alone, so any thread of a GPU can compute any block, and array math on NumPy gives
-the same bits. Written with ``xp`` functions: this is the reference that the CUDA kernels are tested against.
+Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011. One block of four
+32-bit words is a function of (counter, key) alone, so any thread of a GPU can compute any block, and array
+math on NumPy gives the same bits. Written with ``xp`` functions: this is the reference that the CUDA
+kernels are tested against.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ WEYL = (0x9E3779B9, 0xBB67AE85)
 _MASK = 0xFFFFFFFF
 
 
-def philox4x32(counter: tuple[Any, Any, Any, Any], key: tuple[int, int], rounds: int = ROUNDS) -> tuple[Any, ...]:
+def philox4x32(counter: tuple[Any, ...], key: tuple[int, int], rounds: int = ROUNDS) -> tuple[Any, ...]:
     """Encrypt counters into random words.
 
     Parameters

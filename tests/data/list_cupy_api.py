@@ -1,4 +1,4 @@
-"""Print CuPy's names and signatures as JSON; run it where CuPy is installed (no GPU needed) to renew the list.
+"""Print CuPy's names and signatures as JSON; to renew the list, run it where CuPy is installed (no GPU).
 
     python tests/data/list_cupy_api.py > minidgm/checks/cupy_api.json
 
@@ -12,10 +12,13 @@ from __future__ import annotations
 import inspect
 import json
 import re
+import sys
 from typing import Any
 
 import cupy
 import cupyx.scipy.special
+
+COMPILED = ("_GUFunc", "method_descriptor", "builtin_function_or_method")
 
 
 def from_signature(signature: inspect.Signature) -> list[str]:
@@ -60,8 +63,8 @@ def describe(f: Any) -> list[str] | bool | None:
         return None
     if isinstance(f, cupy.ufunc) and from_docstring(f) is None:
         return [f"x{i + 1}/" for i in range(f.nin)] + ["out=", "*casting=", "*dtype="]
-    if isinstance(f, cupy.ufunc) or type(f).__name__ in ("_GUFunc", "method_descriptor", "builtin_function_or_method"):
-        return from_docstring(f) or ([] if "()" in (f.__doc__ or "").split("\n")[0] else True)
+    if isinstance(f, cupy.ufunc) or type(f).__name__ in COMPILED:
+        return from_docstring(f) or True
     try:
         return from_signature(inspect.signature(f))
     except (TypeError, ValueError):
@@ -75,7 +78,8 @@ def public(namespace: Any) -> dict[str, Any]:
 
 
 def without_self(methods: dict[str, Any]) -> dict[str, Any]:
-    return {n: [p for p in s if p.rstrip("/") != "self"] if isinstance(s, list) else s for n, s in methods.items()}
+    drop = ("self", "self/")
+    return {n: [p for p in s if p not in drop] if isinstance(s, list) else s for n, s in methods.items()}
 
 
 if __name__ == "__main__":
@@ -91,4 +95,4 @@ if __name__ == "__main__":
     for section, names in api.items():
         body = ",\n".join(f"  {json.dumps(n)}: {json.dumps(s)}" for n, s in sorted(names.items()))
         rows.append(f'"{section}": {{\n{body}\n}}')
-    print("{" + ",\n".join(rows) + "}")
+    sys.stdout.write("{" + ",\n".join(rows) + "}\n")
