@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import os
 import sys
+import tempfile
 
 import numpy as np
 import pytest
@@ -125,8 +126,6 @@ def test_any_damage_is_found(at, change, cut, extra):
         return
     digest = hashlib.sha256(data).hexdigest()
     with pytest.MonkeyPatch.context() as monkeypatch:
-        import tempfile
-
         with tempfile.TemporaryDirectory() as folder:
             monkeypatch.setenv("MINIDGM_DATA", folder)
             monkeypatch.setitem(fetch.FILES, "hello.txt", fetch.PublicFile(("u",), digest, digest, len(data)))
@@ -144,8 +143,6 @@ def test_a_truncated_gzip_file_is_found(cut):
     data = b"hello world"
     digest = hashlib.sha256(data).hexdigest()
     packed = gzip.compress(data, mtime=0)
-    import tempfile
-
     with pytest.MonkeyPatch.context() as monkeypatch, tempfile.TemporaryDirectory() as folder:
         monkeypatch.setenv("MINIDGM_DATA", folder)
         monkeypatch.setitem(fetch.FILES, "hello.gz", fetch.PublicFile(("u",), digest, digest, len(data)))

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from functools import cache
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from minidgm.errors import DataError
 
 FALSE_ALARM = 1e-6
 TOYS = ["two_moons", "rings", "eight_gaussians", "pinwheel", "spiral", "checkerboard"]
-CELLS = 60  # a side; 10 points a cell and side for the integral
+CELLS, FINE = 60, 4  # cells a side, points a cell and side
 
 
 def grid(low, high, count):
@@ -24,17 +25,23 @@ def grid(low, high, count):
     return edges, np.stack(np.meshgrid(middle, middle, indexing="ij"), axis=-1).reshape(-1, 2)
 
 
+@cache
+def probabilities(name):
+    """Middles of fine cells [m, 2] (none across an edge of the board), log-density there, probability."""
+    _, points = grid(-4, 4, FINE * CELLS)
+    log_density = datasets.get(name, n=1).log_density(points)
+    return points, log_density, np.exp(log_density) * (8 / (FINE * CELLS)) ** 2
+
+
 @pytest.mark.parametrize("name", TOYS)
 def test_density_integrates_to_one_and_the_samples_follow_it(name):
-    """Chi-square over cells of a fine grid with at least 10 expected examples; false alarm 1e-6."""
+    """Chi-square over cells with at least 10 expected examples; false alarm 1e-6."""
     data = datasets.get(name, n=20_000, seed=11)
-    fine = 6 * CELLS
-    _, points = grid(-3.6, 3.6, fine)
-    mass = np.exp(data.log_density(points)).reshape(fine, fine) * (7.2 / fine) ** 2
-    assert mass.sum() == pytest.approx(1, abs=2e-4)  # pinwheel leaves 1e-5 outside the square
+    mass = probabilities(name)[2]
+    assert mass.sum() == pytest.approx(1, abs=1e-7)
 
-    expected = len(data.train) * mass.reshape(CELLS, 6, CELLS, 6).sum(axis=(1, 3)).ravel()
-    edges, _ = grid(-3.6, 3.6, CELLS)
+    expected = len(data.train) * mass.reshape(CELLS, FINE, CELLS, FINE).sum(axis=(1, 3)).ravel()
+    edges, _ = grid(-4, 4, CELLS)
     observed = np.histogram2d(*data.train.T, bins=[edges, edges])[0].ravel()
     full = expected >= 10
     rest_expected, rest_observed = (
@@ -49,11 +56,9 @@ def test_density_integrates_to_one_and_the_samples_follow_it(name):
 
 @pytest.mark.parametrize("name", TOYS)
 def test_moments_of_the_samples_are_those_of_the_density(name):
-    """Each sample mean lies within 5.5 standard errors of the integral; false alarm 1e-6 for all of them."""
-    data = datasets.get(name, n=50_000, seed=5)
-    _, points = grid(-3.6, 3.6, 360)
-    mass = np.exp(data.log_density(points))
-    mass /= mass.sum()
+    """Each sample mean lies within 5.6 standard errors of the integral; false alarm 1e-6 for all of them."""
+    data = datasets.get(name, n=20_000, seed=5)
+    points, log_density, mass = probabilities(name)
     x, y = points.T
     a, b = data.train.astype(np.float64).T
     pairs = [
@@ -63,11 +68,10 @@ def test_moments_of_the_samples_are_those_of_the_density(name):
         (y * y, b * b),
         (x * y, a * b),
         (np.hypot(x, y), np.hypot(a, b)),
-        (np.where(mass > 0, data.log_density(points), 0), data.log_density(data.train)),
+        (np.where(mass > 0, log_density, 0), data.log_density(data.train)),
     ]
-    discretization = 2e-3  # the board's edges fall between points of the grid
     for i, (values, drawn) in enumerate(pairs):
-        bound = 5.5 * drawn.std() / np.sqrt(len(drawn)) + discretization
+        bound = 5.6 * drawn.std() / np.sqrt(len(drawn)) + 1e-4  # and the grid
         assert abs(drawn.mean() - mass @ values) < bound, f"moment {i}"
 
 
