@@ -151,7 +151,7 @@ class Training:
         return by_epoch or (every_steps is not None and self.step % every_steps == 0)
 
     def _read_meter(self) -> dict[str, float]:
-        """Return the epoch's means; the one place where a device is read, and where it is found diverged."""
+        """Return the epoch's means so far: here a device is read, and found to have diverged."""
         means = self._meter.means()
         for name in (SQUARE, "loss"):
             if name in means and not np.isfinite(means[name]):
@@ -215,8 +215,7 @@ class Training:
 
     def _write_checkpoint(self) -> None:
         assert self.checkpoint is not None
-        if not all_finite(self.model.params):
-            raise self._diverged(self.step, None, {}, None)
+        self._read_meter()
         self._seconds, self._started = self._elapsed(), time.perf_counter()
         self.checkpoint.write(
             self.step,
