@@ -67,7 +67,7 @@ FILES = {
         1_115_394,
     ),
     "names/names.txt": _plain(
-        "karpathy/makemore/988aa59/names.txt",
+        "karpathy/makemore/988aa59e4d8fefa526d06f3b453ad116258398d4/names.txt",
         "0a30b5557f192f32ab962680889aac5f6fda0f4cecf40a6d0b5694f58ea8cc4d",
         228_145,
     ),

@@ -125,15 +125,14 @@ def test_any_damage_is_found(at, change, cut, extra):
     if damaged == data:
         return
     digest = hashlib.sha256(data).hexdigest()
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        with tempfile.TemporaryDirectory() as folder:
-            monkeypatch.setenv("MINIDGM_DATA", folder)
-            monkeypatch.setitem(fetch.FILES, "hello.txt", fetch.PublicFile(("u",), digest, digest, len(data)))
-            path = os.path.join(folder, "hello.txt")
-            with open(path, "wb") as file:
-                file.write(damaged)
-            with pytest.raises(DataError) as raised:
-                fetch.contents("hello.txt")
+    with pytest.MonkeyPatch.context() as monkeypatch, tempfile.TemporaryDirectory() as folder:
+        monkeypatch.setenv("MINIDGM_DATA", folder)
+        monkeypatch.setitem(fetch.FILES, "hello.txt", fetch.PublicFile(("u",), digest, digest, len(data)))
+        path = os.path.join(folder, "hello.txt")
+        with open(path, "wb") as file:
+            file.write(damaged)
+        with pytest.raises(DataError) as raised:
+            fetch.contents("hello.txt")
     assert path in str(raised.value)
     assert "expected" in str(raised.value)
 
