@@ -287,7 +287,8 @@ class BoltzmannMachine(Model):
 def quadratic(x: Any, A: Any) -> Any:
     """x^T A x for bits, [n], linear in every unit: sum_{i != j} x_i A_ij x_j + sum_i A_ii x_i."""
     xp = get_xp(x, A)
-    return xp.sum((x @ A) * x, axis=-1) + (x - x * x) @ xp.diagonal(A)
+    diagonal = xp.diagonal(A, axis1=-1, axis2=-2)  # autograd differentiates it with these axes only
+    return xp.sum((x @ A) * x, axis=-1) + (x - x * x) @ diagonal
 
 
 def couple(x: Any, A: Any) -> Any:
