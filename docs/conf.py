@@ -27,6 +27,8 @@ extensions = [
 ]
 exclude_patterns = ["_build", "_static/mathjax"]
 default_role = "py:obj"
+# A word of a docstring that two classes use for an attribute ("dtype") is no cross-reference.
+suppress_warnings = ["ref.python"]
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 napoleon_google_docstring = False

@@ -16,9 +16,11 @@ def cells(line: str) -> list[str]:
 
 
 def escape(line: str) -> str:
-    """Protect bars outside ``literals``."""
+    """Protect bars, and underscores that end a word, outside ``literals``."""
     parts = re.split(r"(``.*?``|`.*?`)", line)
-    return "".join(part if i % 2 else part.replace("|", r"\|") for i, part in enumerate(parts))
+    for i in range(0, len(parts), 2):
+        parts[i] = re.sub(r"(?<=\w)_(?=\W|$)", r"\_", parts[i].replace("|", r"\|"))
+    return "".join(parts)
 
 
 def list_table(rows: list[list[str]], indent: str) -> list[str]:

@@ -5,6 +5,7 @@ worst error in a check run while building, so that the table is a measurement an
 """
 
 import inspect
+import re
 from pathlib import Path
 
 from beside import ROOT
@@ -31,8 +32,9 @@ class Identities(SphinxDirective):
             catalogue = {name: catalogue[name] for name in measured}
             head = ["", "identity", "equation", "source", "worst error", "allowed"]
         rows = []
-        for name, identity in catalogue.items():
-            cells = [identity.number, self.link(identity), nodes.literal("", identity.equation), identity.source]
+        for name, identity in sorted(catalogue.items(), key=lambda item: order(item[1].number)):
+            equation = nodes.literal("", identity.equation)
+            cells = [identity.number, self.link(identity), equation, identity.source]
             if measured:
                 cells += [f"{measured[name].worst_error:.1g}", f"{measured[name].tolerance:.1g}"]
             else:
@@ -46,6 +48,12 @@ class Identities(SphinxDirective):
         path = Path(inspect.getsourcefile(function)).resolve().relative_to(ROOT)
         line = inspect.getsourcelines(function)[1]
         return source_link(self.env, path.as_posix(), line, identity.name)
+
+
+def order(number: str) -> tuple[int, str]:
+    """Sort 2 before 11 and 11 before 11a."""
+    digits = re.match(r"\d*", number).group()
+    return int(digits or 1000), number
 
 
 def table(head: list, rows: list[list]) -> nodes.table:

@@ -1,7 +1,7 @@
 """Source files as pages, and a role that links to them.
 
-``:src:`tests/boltzmann/test_rbm.py::test_energy``` links to the line where that function starts; the page with
-the numbered, colored file is made only for files that something links to.
+``:src:`tests/boltzmann/test_rbm.py::test_energy``` links to the line where that function starts. The page
+with the numbered, colored file is made only for files that something links to.
 """
 
 import html

@@ -1,0 +1,37 @@
+"""Gaussian units: a mixture of exponentially many Gaussians.
+
+With Gaussian visible and Bernoulli hidden units, each hidden state gives a Gaussian, and the RBM is a
+mixture of all :math:`2^{n_h}` of them, with means that are sums of rows of :math:`W`. The precision is
+learned, one a unit, and stays positive because its logarithm is the parameter. The density is exact: the
+hidden states are enumerated.
+"""
+
+import numpy as np
+
+import minidgm
+from minidgm import objectives, optim, plotting
+
+data = minidgm.datasets.eight_gaussians(n=2000, seed=0)
+rbm = minidgm.RBM(n_visible=2, n_hidden=12, visible="gaussian", seed=1)
+
+#: Start with narrow Gaussians, spread out: couplings of about one, and a precision of :math:`e^2`.
+rbm.params["W"][...] *= 100.0
+rbm.params["visible_log_precision"][...] = 2.0
+
+#: Small enough for the exact gradient: 4,096 hidden states.
+rbm.fit(
+    data.train,
+    objective=objectives.ExactLikelihood(),
+    optimizer=optim.Adam(optim.schedules.Cosine(0.03, 0.0)),
+    epochs=200,
+    batch_size=200,
+)
+model, truth = float(rbm.log_prob(data.test).mean()), float(data.log_density(data.test).mean())
+print(f"mean log-density of test points: model {model:.3f} nats, the distribution itself {truth:.3f}")
+deviations = np.exp(-0.5 * rbm.params["visible_log_precision"])
+print(f"learned standard deviations {deviations.round(3)}, of the data's Gaussians 0.2")
+
+figure = plotting.density_2d(
+    rbm.log_prob, (-4, 4, -4, 4), samples=data.test[:500], title="density of the model, test points"
+)
+figure.savefig("gaussian_rbm.png", dpi=160)
