@@ -96,6 +96,13 @@ class Model:
 
         serialization.save(self, path)
 
+    @classmethod
+    def load(cls, path: Any, backend: str | None = None, dtype: str | None = None) -> Any:
+        """Read a model of this class from a file that `save` wrote; raises `ModelFileError`."""
+        from minidgm import serialization
+
+        return serialization.load(path, backend, dtype, expected=cls)
+
     def check_matrix(self, x: Any, width: int, what: str) -> Any:
         """Return ``x`` as an array [n, width] of this model's backend and dtype, or say what is wrong.
 
