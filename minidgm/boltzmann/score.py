@@ -3,8 +3,8 @@
     psi(v) = d log p(v)/dv = b - lambda v + m W^T,        m = E[h | v] = mean(x),      x = v W + c,
     div psi = sum_i dpsi_i/dv_i = sum_j s_j sum_i W_ij^2 - sum_i lambda_i,
 
-with s the hidden variances; lambda = exp(visible_log_precision). No partition function in either. The other side
-of a Gaussian layer takes finitely many values, so its units have no parameters of their own.
+with s the hidden variances; lambda = exp(visible_log_precision). No partition function in either. The other
+side of a Gaussian layer takes finitely many values, so its units have no parameters of their own.
 """
 
 from __future__ import annotations

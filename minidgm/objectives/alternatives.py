@@ -1,4 +1,4 @@
-r"""Each visible unit against the values it did not take: the sum that pseudo-likelihood and ratio matching share.
+r"""Each visible unit against the values it did not take: what pseudo-likelihood and ratio matching share.
 
 Let a run over the alternatives of unit i, copies of v with unit i at each of its other values, and let
 
@@ -13,9 +13,9 @@ An objective sum_i loss(gaps of unit i) has, with w_a = dloss/dgap_a, the gradie
 | (v, E[h given v]) | sum of all w_a |
 | (a, E[h given a]) for every unit and alternative | -w_a |
 
-For an RBM with binary visible units the alternative moves v by delta_i e_i and so the hidden field x = v W + c by
-delta_i W_i: a unit costs n * n_hidden instead of n * n_visible * n_hidden. With m_i the hidden means there,
-S = sum_i w_i and A = sum_i w_i m_i, the sum above becomes
+For an RBM with binary visible units the alternative moves v by delta_i e_i and so the hidden field x = v W
++ c by delta_i W_i: a unit costs n * n_hidden instead of n * n_visible * n_hidden. With m_i the hidden means
+there, S = sum_i w_i and A = sum_i w_i m_i, the sum above becomes
 
     W:  v^T (A - S m) + sum_i e_i (w_i delta_i)^T m_i,      b_i:  sum w_i delta_i,      c:  sum (A - S m).
 """
@@ -27,8 +27,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from minidgm.backend import get_xp
-from minidgm.random import Generator
 from minidgm.objectives.base import Objective, at_least
+from minidgm.random import Generator
 from minidgm.samplers import gibbs
 
 __all__ = ["AlternativesObjective"]
@@ -79,28 +79,27 @@ class AlternativesObjective(Objective):
 
     def estimate(self, model: Any, batch: Any, rng: Any, grads: Any) -> dict[str, Any]:
         total = model.n_visible // model.visible.k
-        units = range(total) if self.n_units is None else self._subset(total, rng)
+        units = range(total) if self.n_units is None else self._subset(self.n_units, total, rng)
         scale = total / (len(units) * batch.shape[0])
-        if gibbs.has_blocks(model) and model.visible.name in ("bernoulli", "spin") and not model._own("hidden"):
-            loss = rank_one(model, batch, units, self.rule, scale, grads)
-        else:
-            loss = plain(model, batch, units, self.rule, scale, grads)
-        return {"loss": loss}
+        written_out = gibbs.has_blocks(model) and not model._own("hidden")
+        gradient = rank_one if written_out and model.visible.name in ("bernoulli", "spin") else plain
+        return {"loss": gradient(model, batch, units, self.rule, scale, grads)}
 
-    def _subset(self, total: int, rng: Any) -> Sequence[int]:
+    def _subset(self, size: int, total: int, rng: Any) -> Sequence[int]:
         """The next units of the current random order; drawn on the host, so no device waits for an index."""
-        if self.n_units > total:
-            raise ValueError(f"n_units={self.n_units}; this model has {total} visible units")
+        if size > total:
+            raise ValueError(f"n_units={size}; this model has {total} visible units")
         if "order_seed" not in self._state:
             stream = rng.spawn(1)[0].state()
             entropy = stream["entropy"] if isinstance(stream["entropy"], list) else [stream["entropy"]]
-            self._state["order_seed"] = int(Generator([*entropy, *stream["spawn_key"]]).integers(0, 2**62, 1)[0])
+            host = Generator([*entropy, *stream["spawn_key"]])
+            self._state["order_seed"] = int(host.integers(0, 2**62, 1)[0])
             self._state["order_step"] = 0
         step = self._state["order_step"]
         self._state["order_step"] = step + 1
-        a_pass, position = divmod(step, -(-total // self.n_units))
+        a_pass, position = divmod(step, -(-total // size))
         order = Generator([self._state["order_seed"], a_pass]).permutation(total).tolist()
-        return sorted(order[position * self.n_units : (position + 1) * self.n_units])
+        return sorted(order[position * size : (position + 1) * size])
 
 
 def plain(model: Any, v: Any, units: Sequence[int], rule: Rule, scale: float, grads: Any) -> Any:
@@ -126,7 +125,7 @@ def plain(model: Any, v: Any, units: Sequence[int], rule: Rule, scale: float, gr
 
 def rank_one(model: Any, v: Any, units: Sequence[int], rule: Rule, scale: float, grads: Any) -> Any:
     """The same for an RBM with binary visible and no parameters of hidden units: blocks of rank-one moves."""
-    xp, (n, d) = get_xp(v), v.shape
+    xp, n = get_xp(v), v.shape[0]
     W, b, hidden = model.params["W"], model.params["b"], model.hidden
     field = model.hidden_field(v)  # [n, n_h]
     here = hidden.cgf(field).sum(axis=-1)

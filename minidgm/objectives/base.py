@@ -25,7 +25,7 @@ from typing import Any
 
 from minidgm.backend import asarray, get_backend, get_xp, is_array
 
-__all__ = ["Objective", "Workspace", "at_least", "concatenate"]
+__all__ = ["Objective", "Workspace", "at_least"]
 
 OFFSET_RATE = 0.01
 
@@ -62,6 +62,7 @@ class Objective:
         self._grads: Any = None
         self._accepted: Any = None
         self._scratch = Workspace()
+        self._data_means: Any = None
 
     def gradient(self, model: Any, batch: Any, rng: Any) -> tuple[Any, dict[str, Any]]:
         """Estimate the gradient of the loss on a batch.
@@ -90,6 +91,7 @@ class Objective:
             If the batch is empty or has another width than the model.
         """
         batch = self._prepare(model, batch)
+        self._data_means = None
         metrics = self.estimate(model, batch, rng, self._grads)
         if getattr(model, "centered", False):
             self._center(model, batch)
@@ -106,8 +108,8 @@ class Objective:
         raise NotImplementedError
 
     def hidden_mean(self, model: Any, batch: Any) -> Any:
-        """Return E[h|v] of the batch, [n, n_hidden]; estimators that have it at hand override this."""
-        return model.hidden_given_visible(batch).mean
+        """Return E[h|v] of the batch, [n, n_hidden]: the estimate's own, if it left it in ``_data_means``."""
+        return model.hidden_given_visible(batch).mean if self._data_means is None else self._data_means
 
     @classmethod
     def obstacle(cls, model: Any) -> str | None:
@@ -170,7 +172,8 @@ class Objective:
 
         names = ", ".join(fitting(model)) or "none of minidgm.objectives"
         return (
-            f"{type(self).__name__} cannot train this {type(model).__name__}: {reason}. Objectives that fit: {names}."
+            f"{type(self).__name__} cannot train this {type(model).__name__}: {reason}. "
+            f"Objectives that fit: {names}."
         )
 
     def _center(self, model: Any, batch: Any) -> None:
@@ -226,8 +229,3 @@ def at_least(name: str, value: Any, least: Any) -> Any:
     if not least <= number < float("inf"):
         raise ValueError(f"{name} must be {kind} of at least {least}, got {value!r}")
     return number
-
-
-def concatenate(first: Any, second: Any) -> Any:
-    """Stack rows of two arrays."""
-    return get_xp(first, second).concatenate([first, second])

@@ -1,9 +1,9 @@
-r"""Contrastive divergence: chains of k steps that start at the data (Hinton 2002; Deep Learning, algorithm 18.2).
+r"""Contrastive divergence: chains of k steps that start at the data (Hinton 2002; algorithm 18.2).
 
 The likelihood's gradient needs the model's expectation. CD-k replaces it by the expectation after k Gibbs
 sweeps from the batch itself, v^0 -> h^0 -> v^1 -> ... -> v^k:
 
-    g  =  1/n sum_i dF(v_i^0)/dtheta  -  1/n sum_i dF(v_i^k)/dtheta,        h^t ~ p(h|v^t),  v^{t+1} ~ p(v|h^t).
+    g  =  1/n sum_i dF(v_i^0)/dtheta  -  1/n sum_i dF(v_i^k)/dtheta,     h^t ~ p(h|v^t),  v^{t+1} ~ p(v|h^t).
 
 | configurations | weights |
 |---|---|
@@ -11,8 +11,9 @@ sweeps from the batch itself, v^0 -> h^0 -> v^1 -> ... -> v^k:
 | (v^k, E[h given v^k]) | -1/n |
 
 The energy is linear in h given v, so the hidden means replace samples at both ends (Rao-Blackwell). The
-estimate is unbiased for its own expectation, sum_v p_data(v) [dF(v) - sum_v' T^k(v'|v) dF(v')], which is not the
-gradient of any function for finite k, and tends to the likelihood's gradient as T^k(.|v) tends to p: CD-inf = ML.
+estimate is unbiased for its own expectation, sum_v p_data(v) [dF(v) - sum_v' T^k(v'|v) dF(v')], which is
+not the gradient of any function for finite k, and tends to the likelihood's gradient as T^k(.|v) tends to
+p: CD-inf = ML.
 """
 
 from __future__ import annotations
@@ -38,9 +39,9 @@ class ContrastiveDivergence(TwoPhase):
 
     Notes
     -----
-    Metrics: ``reconstruction_error``, the mean squared difference of a visible unit between data and the end of
-    its chain (first 32 rows of the batch), and ``mean_gap``, the mean absolute difference between the visible
-    means of data and chains. Nothing of the chain is kept between calls.
+    Metrics: ``reconstruction_error``, the mean squared difference of a visible unit between data and the
+    end of its chain (first 32 rows of the batch), and ``mean_gap``, the mean absolute difference between
+    the visible means of data and chains. Nothing of the chain is kept between calls.
 
     Examples
     --------

@@ -2,9 +2,9 @@ r"""Denoising score matching: the score learnt from noisy copies (Vincent 2011; 
 
     loss  =  1/n sum_n 1/2 | psi(v + sigma e) - (v - (v + sigma e)) / sigma^2 |^2,        e ~ N(0, I).
 
-The target -e/sigma is the score of the noise kernel at the copy. The mean of the loss over e is, up to a constant,
-score matching on the data blurred by N(0, sigma^2 I); it needs no second derivative. With the residual
-r = psi + e/sigma held fixed,
+The target -e/sigma is the score of the noise kernel at the copy. The mean of the loss over e is, up to a
+constant, score matching on the data blurred by N(0, sigma^2 I); it needs no second derivative. With the
+residual r = psi + e/sigma held fixed,
 
     gradient  =  1/n sum_n (dpsi/dtheta)^T r        at the noisy copies.
 
@@ -27,8 +27,8 @@ class DenoisingScoreMatching(Objective):
     Parameters
     ----------
     sigma : float
-        Standard deviation of the noise, in units of the data, above 0. The model fitted is that of the blurred
-        data: its variances carry sigma^2.
+        Standard deviation of the noise, in units of the data, above 0. The model fitted is that of the
+        blurred data: its variances carry sigma^2.
     weight_decay, sparsity_target, sparsity_cost
         See `Objective`.
 

@@ -1,13 +1,13 @@
 r"""Fast persistent contrastive divergence: chains in a landscape that runs ahead (Tieleman & Hinton 2009).
 
-The chains sample not the model theta but theta + theta_fast. The fast parameters learn at their own, large rate
-from the same gradient g and decay by 1/20 a step:
+The chains sample not the model theta but theta + theta_fast. The fast parameters learn at their own, large
+rate from the same gradient g and decay by 1/20 a step:
 
     g           =  1/n sum_i dF(v_i; theta)/dtheta  -  1/m sum_j dF(v'_j; theta + theta_fast)/dtheta
     theta_fast <-  decay * theta_fast  -  fast_learning_rate * g
 
-Where chains linger the fast parameters raise the energy until they leave, so they mix even while the slow ones
-move little. theta_fast is no part of the model: it stays in this objective's state.
+Where chains linger the fast parameters raise the energy until they leave, so they mix even while the slow
+ones move little. theta_fast is no part of the model: it stays in this objective's state.
 
 | configurations | weights |
 |---|---|
@@ -46,8 +46,9 @@ class FastPersistent(TwoPhase):
 
     Notes
     -----
-    ``state`` holds the chains ``v``, ``h`` and the fast parameters ``fast`` [params.size]. Unit precisions have no
-    fast part: a landscape of another width would not be traversed faster. Metric ``mean_gap`` as in PCD.
+    ``state`` holds the chains ``v``, ``h`` and the fast parameters ``fast`` [params.size]. Unit precisions
+    have no fast part: a landscape of another width would not be traversed faster. Metric ``mean_gap`` as in
+    PCD.
     """
 
     needs = (*TwoPhase.needs, "with_params", "sample")
@@ -79,15 +80,13 @@ class FastPersistent(TwoPhase):
             self._state["fast"] = xp.zeros_like(params.buffer)
         else:
             chains = gibbs.GibbsState(self._state["v"], self._state["h"])
-        overlay = Parameters(params.shapes, params.backend, params.dtype, params.buffer + self._state["fast"])
-        fast = model.with_params(overlay)
+        fast = model.with_params(self._layout(params, params.buffer + self._state["fast"]))
         chains, _ = gibbs.step(fast, chains, rng, self.k)
         self._state["v"], self._state["h"] = chains.v, chains.h
 
-        if self._part is None:
-            self._part = params.like()
+        part = self._layout(params, self._scratch.array("part", (params.size,), batch))
         phase(model, batch, 1.0, grads)
-        grads.buffer += phase(fast, chains.v, -1.0, self._part, chains.h).buffer
+        grads.buffer += phase(fast, chains.v, -1.0, part, chains.h).buffer
         self._learn(grads)
         return {"mean_gap": mean_gap(grads)}
 
@@ -98,7 +97,6 @@ class FastPersistent(TwoPhase):
                 part = slice(grads.offset(name), grads.offset(name) + grads[name].size)
                 self._state["fast"][part] = self.decay * self._state["fast"][part] - rate * grads.buffer[part]
 
-    def _prepare(self, model: Any, batch: Any) -> Any:
-        if self._accepted is not model:
-            self._part: Any = None
-        return super()._prepare(model, batch)
+    @staticmethod
+    def _layout(params: Parameters, buffer: Any) -> Parameters:
+        return Parameters(params.shapes, params.backend, params.dtype, buffer)

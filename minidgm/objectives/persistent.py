@@ -1,10 +1,10 @@
-r"""Persistent contrastive divergence = stochastic maximum likelihood (Younes 1999; Tieleman 2008; algorithm 18.3).
+r"""Persistent CD = stochastic maximum likelihood (Younes 1999; Tieleman 2008; Deep Learning, algorithm 18.3).
 
 The chains never go back to the data: each step continues them for k sweeps under the current parameters. If
 the parameters move slowly against the chains' mixing, the chains stay near p and their mean is the model's
 expectation in the gradient of the likelihood:
 
-    g  =  1/n sum_i dF(v_i)/dtheta  -  1/m sum_j dF(v'_j)/dtheta,      v'_j: m chains, independent of the batch.
+    g  =  1/n sum_i dF(v_i)/dtheta  -  1/m sum_j dF(v'_j)/dtheta,    v'_j: m chains, independent of the batch.
 
 | configurations | weights |
 |---|---|
@@ -27,7 +27,7 @@ __all__ = ["PersistentContrastiveDivergence", "StochasticMaximumLikelihood"]
 
 
 class PersistentContrastiveDivergence(TwoPhase):
-    """PCD-k with ``n_chains`` chains on every model with ``free_energy_gradient``, ``gibbs_step``, ``sample``.
+    """PCD-k on every model with ``free_energy_gradient``, ``gibbs_step`` and ``sample``.
 
     Parameters
     ----------
@@ -40,10 +40,10 @@ class PersistentContrastiveDivergence(TwoPhase):
 
     Notes
     -----
-    The chains start at ``model.sample(n_chains, rng, steps=0)`` in the first call: for an RBM independent draws
-    from the visible biases, the same whatever the batch. ``state`` holds them as ``v`` [n_chains, n_visible]
-    and ``h`` [n_chains, n_hidden]. Metric ``mean_gap``: mean absolute difference between the visible means of
-    data and chains.
+    The chains start at ``model.sample(n_chains, rng, steps=0)`` in the first call: for an RBM independent
+    draws from the visible biases, the same whatever the batch. ``state`` holds them as ``v`` [n_chains,
+    n_visible] and ``h`` [n_chains, n_hidden]. Metric ``mean_gap``: mean absolute difference between the
+    visible means of data and chains.
 
     Examples
     --------

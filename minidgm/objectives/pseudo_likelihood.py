@@ -2,8 +2,8 @@ r"""Pseudo-likelihood: every visible unit predicted from all others (Besag 1975;
 
     loss  =  -1/n sum_n sum_i log p(v_i | v_-i),      p(v_i | v_-i) = 1 / (1 + sum_a exp(gap_a)),
 
-where a runs over the other values of unit i and gap_a = F(v) - F(a), so Z cancels. With p_a = p(unit i takes its
-value in a | v_-i), the derivative of log(1 + sum_a exp(gap_a)) is w_a = p_a:
+where a runs over the other values of unit i and gap_a = F(v) - F(a), so Z cancels. With p_a = p(unit i
+takes its value in a | v_-i), the derivative of log(1 + sum_a exp(gap_a)) is w_a = p_a:
 
     gradient  =  1/n sum_n sum_i sum_a p_a [dF(v)/dtheta - dF(a)/dtheta].
 

@@ -2,8 +2,9 @@ r"""Ratio matching: score matching's counterpart for bits (Hyvärinen 2007; Deep
 
     loss  =  1/n sum_n sum_i g(p(v)/p(v with unit i flipped))^2,      g(u) = 1/(1 + u).
 
-With gap = F(v) - F(flipped), the value of g is q = sigmoid(gap), the conditional probability of the flipped value,
-so Z cancels and the loss asks the model not to believe in what it did not see. dq^2/dgap = 2 q . q (1 - q) gives
+With gap = F(v) - F(flipped), the value of g is q = sigmoid(gap), the conditional probability of the flipped
+value, so Z cancels and the loss asks the model not to believe in what it did not see. dq^2/dgap = 2 q . q
+(1 - q) gives
 
     gradient  =  1/n sum_n sum_i 2 q_i^2 (1 - q_i) [dF(v)/dtheta - dF(flipped_i)/dtheta].
 
@@ -12,8 +13,9 @@ so Z cancels and the loss asks the model not to believe in what it did not see. 
 | (v, E[h given v]), the batch | 1/n sum_i 2 q_i^2 (1 - q_i) |
 | (v with unit i flipped, E[h given it]), every i | -2 q_i^2 (1 - q_i)/n |
 
-Consistent: given the other units, let q be the model's and r the data's probability of the flipped value. The
-pair contributes (1 - r) q^2 + r (1 - q)^2 = (q - r)^2 + r (1 - r), least, and flat, at the generating parameters.
+Consistent: given the other units, let q be the model's and r the data's probability of the flipped value.
+The pair contributes (1 - r) q^2 + r (1 - q)^2 = (q - r)^2 + r (1 - r), least, and flat, at the generating
+parameters.
 """
 
 from __future__ import annotations

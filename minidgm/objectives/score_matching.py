@@ -2,8 +2,9 @@ r"""Score matching for real-valued data (Hyvärinen 2005; Swersky et al. 2011; D
 
     loss  =  1/n sum_n [ 1/2 |psi(v)|^2 + div psi(v) ],        psi = d log p(v)/dv.
 
-Up to a constant it is half the mean squared distance between psi and the data's own score, by parts, and psi does
-not know Z. With r = psi held fixed, the gradient is that of sum r . psi plus that of the divergence:
+Up to a constant it is half the mean squared distance between psi and the data's own score, by parts, and
+psi does not know Z. With r = psi held fixed, the gradient is that of sum r . psi plus that of the
+divergence:
 
     gradient  =  1/n sum_n [ (dpsi/dtheta)^T psi + d(div psi)/dtheta ].
 
@@ -64,7 +65,8 @@ class ScoreMatching(Objective):
     def obstacle(cls, model: Any) -> str | None:
         reason = super().obstacle(model) or not_gaussian(model)
         if reason is None and getattr(getattr(model, "hidden", None), "k", 1) > 1:
-            return f"its {model.hidden.name} hidden units are coupled within a group; denoising score matching fits"
+            unit = model.hidden.name
+            return f"its {unit} hidden units are coupled within a group; denoising score matching fits"
         return reason
 
     def estimate(self, model: Any, batch: Any, rng: Any, grads: Any) -> dict[str, Any]:

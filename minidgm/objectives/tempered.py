@@ -4,8 +4,8 @@ The estimate is PCD's,
 
     g  =  1/n sum_i dF(v_i)/dtheta  -  1/m sum_j dF(v'_j)/dtheta,
 
-and only the chains differ: m at each of T inverse temperatures 1 = beta_0 > ... > beta_T-1 = 0, which exchange
-states after every k sweeps (`minidgm.samplers.tempering`). Those at beta = 1 enter the gradient.
+and only the chains differ: m at each of T inverse temperatures 1 = beta_0 > ... > beta_T-1 = 0, which
+exchange states after every k sweeps (`minidgm.samplers.tempering`). Those at beta = 1 enter the gradient.
 
 | configurations | weights |
 |---|---|
@@ -40,9 +40,9 @@ class TemperedPersistent(TwoPhase):
 
     Notes
     -----
-    All temperatures of an RBM sweep as one stack of ``n_temperatures * n_chains`` rows. ``state`` holds them as
-    ``v`` [T, m, n_visible] and ``h`` [T, m, n_hidden]. Metrics: ``mean_gap``, and ``swap_rate``, the mean
-    acceptance probability of an exchange.
+    All temperatures of an RBM sweep as one stack of ``n_temperatures * n_chains`` rows. ``state`` holds
+    them as ``v`` [T, m, n_visible] and ``h`` [T, m, n_hidden]. Metrics: ``mean_gap``, and ``swap_rate``,
+    the mean acceptance probability of an exchange.
     """
 
     needs = (*TwoPhase.needs, "energy", "tempered", "sample")

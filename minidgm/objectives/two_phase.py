@@ -65,12 +65,12 @@ def signed_weights(n: int, m: int, like: Any) -> Any:
 class TwoPhase(Objective):
     """Base of the estimators that compare the batch with Markov chains.
 
-    The hot path of each (`RBM` with its own maps) does the same work as its plain one in arrays that live from
-    step to step: chains and data share one array, so that the last hidden means and the gradient are one
-    matrix product each.
+    The hot path of each (`RBM` with its own maps) does the same work as its plain one in arrays that live
+    from step to step: chains and data share one array, so that the last hidden means and the gradient are
+    one matrix product each.
     """
 
-    needs = ("energy_gradient", "free_energy_gradient", "gibbs_step", "hidden_given_visible")
+    needs: tuple[str, ...] = ("energy_gradient", "free_energy_gradient", "gibbs_step", "hidden_given_visible")
 
     def _arrays(self, model: Any, batch: Any, m: int) -> tuple[Any, Any, Any]:
         """v [m + n, n_visible] with the batch in its last rows, h [m + n, n_hidden], weights [m + n]."""
@@ -78,16 +78,10 @@ class TwoPhase(Objective):
         v = self._scratch.array("v", (m + n, model.n_visible), batch)
         h = self._scratch.array("h", (m + n, model.n_hidden), batch)
         v[m:] = batch
+        weights = self._scratch.array("weights", (m + n,), batch)
+        weights[:m], weights[m:] = -1.0 / m, 1.0 / n
         self._data_means = h[m:]
-        if self._sizes != (m, n):
-            self._weights, self._sizes = signed_weights(n, m, batch), (m, n)
-        return v, h, self._weights
-
-    def _prepare(self, model: Any, batch: Any) -> Any:
-        if self._accepted is not model:
-            self._sizes: tuple[int, int] | None = None
-        self._data_means: Any = None
-        return super()._prepare(model, batch)
+        return v, h, weights
 
     def _started(self, model: Any, leading: tuple[int, ...]) -> bool:
         """Whether chains exist; refuse those of another model or number."""
@@ -101,9 +95,6 @@ class TwoPhase(Objective):
                 f"{expected[0]} and {expected[1]}: call reset() to start new chains"
             )
         return True
-
-    def hidden_mean(self, model: Any, batch: Any) -> Any:
-        return super().hidden_mean(model, batch) if self._data_means is None else self._data_means
 
 
 def mean_gap(grads: Any) -> Any:

@@ -3,7 +3,7 @@
 | sampler | state | leaves invariant |
 |---|---|---|
 | `minidgm.samplers.gibbs` | GibbsState(v, h) | p(v, h) |
-| `minidgm.samplers.tempering` | TemperingState(v, h) of all temperatures | the product of all tempered p(v, h) |
+| `minidgm.samplers.tempering` | TemperingState(v, h) | the product of all tempered p(v, h) |
 """
 
 from minidgm.samplers import gibbs, tempering

@@ -80,12 +80,18 @@ def has_blocks(model: Any) -> bool:
     """
     from minidgm.boltzmann.rbm import RBM
 
-    maps = ("hidden_field", "visible_field", "hidden_given_visible", "visible_given_hidden", "energy_gradient")
+    maps = (
+        "hidden_field",
+        "visible_field",
+        "hidden_given_visible",
+        "visible_given_hidden",
+        "energy_gradient",
+    )
     return isinstance(model, RBM) and all(getattr(type(model), m) is getattr(RBM, m) for m in maps)
 
 
 def fill_hidden(model: Any, v: Any, rng: Any = None, draw: Any = None, mean: Any = None) -> None:
-    """Write a draw from p(h | v), its mean, or both, into arrays [n, n_hidden]: `hidden_given_visible` in place."""
+    """Write a draw from p(h | v), its mean, or both, into arrays [n, n_hidden]."""
     out = draw if mean is None else mean
     get_xp(v, out).matmul(v, model.params["W"], out=out)
     model.hidden.fill(out, model.params["c"], rng, draw, mean, **model._own("hidden"))

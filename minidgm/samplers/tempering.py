@@ -2,16 +2,16 @@
 
 Temperature t runs Gibbs sweeps of the tempered model
 
-    p_t(v, h) proportional to exp(-(1 - beta_t) E_0(v, h) - beta_t E(v, h)),       1 = beta_0 > beta_1 > ... >= 0,
+    p_t(v, h) proportional to exp(-(1 - beta_t) E_0(v, h) - beta_t E(v, h)),   1 = beta_0 > beta_1 > ... >= 0,
 
-with E_0 the energy of independent units (``model.tempered(0, base)``). Then neighbours (t, t+1) exchange their
-states with probability
+with E_0 the energy of independent units (``model.tempered(0, base)``). Then neighbours (t, t+1) exchange
+their states with probability
 
     min(1, exp((beta_t - beta_{t+1}) (U(x_t) - U(x_{t+1})))),          U = E - E_0,
 
-first the even pairs, then the odd ones. Both moves leave the product of all p_t invariant: in the ratio of the
-products after and before, everything but the exponent above cancels (Desjardins et al. 2010; Cho, Raiko & Ilin
-2010). Hot chains cross between modes; exchanges bring them down to beta = 1, which is the model.
+first the even pairs, then the odd ones. Both moves leave the product of all p_t invariant: in the ratio of
+the products after and before, everything but the exponent above cancels (Desjardins et al. 2010; Cho, Raiko
+& Ilin 2010). Hot chains cross between modes; exchanges bring them down to beta = 1, which is the model.
 
 >>> from minidgm import RBM, Generator
 >>> rbm, rng = RBM(4, 3, seed=0), Generator(0)
@@ -24,6 +24,7 @@ products after and before, everything but the exponent above cancels (Desjardins
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -120,7 +121,7 @@ def swap(
 def _sweeps_in_one(
     model: Any, v: Any, h: Any, betas: Sequence[float], rng: Any, k: int, base: Any
 ) -> tuple[Any, Any]:
-    """Sweeps of all temperatures as one stack of rows: fields times the row's beta, biases moved to the base."""
+    """Sweeps of all temperatures as one stack: fields times the row's beta, biases moved to the base."""
     xp, (T, m) = get_xp(v), v.shape[:2]
     h = h.reshape(T * m, -1)
     beta = xp.repeat(asarray(list(betas), model.backend, str(v.dtype)), m)[:, None]  # [T m, 1]
@@ -135,6 +136,6 @@ def _sweeps_in_one(
 def check_betas(betas: Sequence[float]) -> None:
     """Refuse a ladder that does not fall from 1 to at least 0."""
     values = [float(beta) for beta in betas]
-    falling = all(a > b for a, b in zip(values, values[1:], strict=False))
+    falling = all(a > b for a, b in itertools.pairwise(values))
     if not values or values[0] != 1.0 or values[-1] < 0.0 or not falling:
         raise ValueError(f"inverse temperatures fall from 1 to at least 0, got {values}")

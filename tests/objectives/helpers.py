@@ -58,7 +58,7 @@ def joint_states(model):
 
 
 def log_visible(model):
-    """log p(v) of every visible state, [m], traceable, by enumeration of the energy (free energy where h is real)."""
+    """log p(v) of every visible state, [m], traceable, from the energy (free energy where h is real)."""
     xp = get_xp(model.params["b"])
     V = model.visible.states(model.n_visible)
     if model.hidden.n_states(model.n_hidden) == np.inf:

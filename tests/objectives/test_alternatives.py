@@ -1,4 +1,4 @@
-"""Pseudo-likelihood and ratio matching: equal to autograd of the objective written with the enumerated joint."""
+"""Pseudo-likelihood and ratio matching: equal to autograd of their text by enumeration."""
 
 import numpy as np
 import pytest
@@ -22,14 +22,18 @@ def neighbours(model, v):
     V, k = model.visible.states(model.n_visible), model.visible.k
     own = int((V == v).all(axis=1).argmax())
     for i in range(model.n_visible // k):
-        same = (np.delete(V, range(i * k, (i + 1) * k), 1) == np.delete(v, range(i * k, (i + 1) * k))).all(axis=1)
+        same = (np.delete(V, range(i * k, (i + 1) * k), 1) == np.delete(v, range(i * k, (i + 1) * k))).all(
+            axis=1
+        )
         yield [own, *(int(s) for s in np.flatnonzero(same) if s != own)]
 
 
 def negative_pseudo_likelihood(model, v):
     """-mean_n sum_i log p(v_i | v_-i), traceable."""
     log_p = log_visible(model)
-    terms = [logsumexp(log_p[np.array(near)]) - log_p[near[0]] for row in v for near in neighbours(model, row)]
+    terms = [
+        logsumexp(log_p[np.array(near)]) - log_p[near[0]] for row in v for near in neighbours(model, row)
+    ]
     return sum(terms) / len(v)
 
 
@@ -84,13 +88,14 @@ def test_rank_one_equals_plain(objective, kind, n_units, block, monkeypatch):
 @pytest.mark.parametrize("objective", [PseudoLikelihood, RatioMatching])
 @pytest.mark.parametrize(("kind", "total"), [("bernoulli", 3), ("machine", 3)])
 def test_a_pass_of_single_units_is_the_full_objective(objective, kind, total):
-    """Subsets follow a random order, so one pass averages to the full gradient exactly; orders change by pass."""
+    """Subsets follow a random order, so a pass averages to the full gradient exactly; orders change."""
     model = drawn(kind, seed=3)
     v = rows(model, 4)
     full = objective().gradient(model, v, None)[0].buffer.copy()
     stochastic, rng = objective(n_units=1), Generator(5)
     passes = [
-        np.stack([stochastic.gradient(model, v, rng)[0].buffer.copy() for _ in range(total)]) for _ in range(8)
+        np.stack([stochastic.gradient(model, v, rng)[0].buffer.copy() for _ in range(total)])
+        for _ in range(8)
     ]
     for steps in passes:
         np.testing.assert_allclose(steps.mean(axis=0), full, rtol=1e-10, atol=1e-12)
@@ -98,7 +103,7 @@ def test_a_pass_of_single_units_is_the_full_objective(objective, kind, total):
 
 
 def test_ragged_passes_are_unbiased():
-    """3 units, 2 a step: steps of 2 and of 1 units, each scaled by its own size; averaged over the six orders."""
+    """3 units, 2 a step: steps of 2 and of 1 units, each scaled by its own size."""
     model = drawn("bernoulli", seed=3)
     v = rows(model, 4)
     full = PseudoLikelihood().gradient(model, v, None)[0].buffer.copy()
@@ -106,7 +111,7 @@ def test_ragged_passes_are_unbiased():
     sums = {1: 0.0, 2: 0.0}
     stochastic = PseudoLikelihood(n_units=2)
     for step in range(40):
-        units = stochastic._subset(3, Generator(9))
+        units = stochastic._subset(2, 3, Generator(9))
         grads = model.params.like()
         alternatives.plain(model, v, units, stochastic.rule, 3 / (len(units) * 4), grads)
         singles[tuple(units)] = grads.buffer.copy()
@@ -135,7 +140,7 @@ def test_probabilities_as_data():
     """A grey value v counts as a state with its alternative 1 - v on every path."""
     model = drawn("bernoulli", seed=5)
     v = np.random.default_rng(0).uniform(size=(3, 3))
-    grads, metrics = PseudoLikelihood().gradient(model, v, None)
+    _, metrics = PseudoLikelihood().gradient(model, v, None)
     assert metrics["loss"] == pytest.approx(-model.pseudo_log_likelihood(v).mean())
 
 
@@ -152,7 +157,7 @@ def test_extreme_fields_stay_finite(objective, backend):
 def test_refusals():
     with pytest.raises(ValueError, match="n_units=4"):
         PseudoLikelihood(n_units=4).gradient(drawn("bernoulli"), np.zeros((1, 3)), Generator(0))
-    with pytest.raises(TypeError, match="infinitely many values.*ScoreMatching"):
+    with pytest.raises(TypeError, match=r"infinitely many values.*ScoreMatching"):
         PseudoLikelihood().gradient(drawn("gaussian"), np.zeros((1, 2)), Generator(0))
-    with pytest.raises(TypeError, match="softmax.*PseudoLikelihood"):
+    with pytest.raises(TypeError, match=r"softmax.*PseudoLikelihood"):
         RatioMatching().gradient(drawn("softmax"), np.zeros((1, 4)), Generator(0))

@@ -45,14 +45,19 @@ def test_the_product_is_large():
     """Which objective meets which model."""
     assert set(MAKERS) == set(registry.objectives())
     assert len(MADE) >= 80
-    sampled = {"ContrastiveDivergence", "PersistentContrastiveDivergence", "TemperedPersistent", "FastPersistent"}
+    sampled = {
+        "ContrastiveDivergence",
+        "PersistentContrastiveDivergence",
+        "TemperedPersistent",
+        "FastPersistent",
+    }
     for kind in ALL:
         assert sampled <= set(fitting(drawn(kind))), kind
 
 
 @pytest.mark.parametrize(("name", "kind"), MADE)
 def test_pure_and_repeatable(name, kind, backend):
-    """Batch and parameters untouched, the same bits for the same generator, names and dtype of the parameters."""
+    """Batch and parameters untouched, the same bits for the same generator, names and dtype as the model."""
     model = drawn(kind, seed=1, dtype="float32", backend=backend, scale=0.3)
     v = rows(model, 3)
     before, params = to_numpy(v).copy(), to_numpy(model.params.buffer).copy()
@@ -166,7 +171,7 @@ def test_sparsity_moves_hidden_biases_along_the_penalty(kind):
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_centring_passes_running_means(name):
-    """The enhanced gradient at offsets that average the first batches, then move at 0.01; decay comes after."""
+    """The enhanced gradient at offsets that average the first batches, then move at 0.01; then decay."""
     model = drawn("gaussian" if "Score" in name else "bernoulli", seed=4)
     centered = drawn("gaussian" if "Score" in name else "bernoulli", seed=4)
     centered.centered = True
@@ -214,7 +219,7 @@ def test_a_user_model_with_the_methods_only():
     assert fitting(Bits()) == ["ContrastiveDivergence"]
     grads, _ = ContrastiveDivergence().gradient(Bits(), np.eye(2), Generator(0))
     assert np.isfinite(grads.buffer).all()
-    with pytest.raises(TypeError, match="has no sample.*Objectives that fit: ContrastiveDivergence"):
+    with pytest.raises(TypeError, match=r"has no sample.*Objectives that fit: ContrastiveDivergence"):
         PersistentContrastiveDivergence().gradient(Bits(), np.eye(2), Generator(0))
 
 
@@ -252,7 +257,11 @@ def test_integer_batches_are_cast():
         (lambda: PseudoLikelihood(0), ValueError, "n_units"),
         (lambda: ExactLikelihood(weight_decay=-0.1), ValueError, "weight_decay.*-0.1"),
         (lambda: ExactLikelihood(weight_decay=float("nan")), ValueError, "weight_decay.*nan"),
-        (lambda: ExactLikelihood(weight_decay="a"), TypeError, "weight_decay must be a finite number, got 'a'"),
+        (
+            lambda: ExactLikelihood(weight_decay="a"),
+            TypeError,
+            "weight_decay must be a finite number, got 'a'",
+        ),
         (lambda: ExactLikelihood(sparsity_cost=0.1), ValueError, "needs a sparsity_target"),
     ],
 )

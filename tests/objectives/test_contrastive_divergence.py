@@ -27,7 +27,9 @@ def exact_cd(model, v, k):
     return model.free_energy_gradient(V, start - end)
 
 
-@pytest.mark.parametrize(("kind", "k", "n"), [("tiny", 1, 2), ("tiny", 2, 1), ("spin", 1, 1), ("softmax", 1, 1)])
+@pytest.mark.parametrize(
+    ("kind", "k", "n"), [("tiny", 1, 2), ("tiny", 2, 1), ("spin", 1, 1), ("softmax", 1, 1)]
+)
 @pytest.mark.parametrize("in_place", [True, False])
 def test_unbiased_for_the_exact_cd(kind, k, n, in_place, monkeypatch):
     """Expectation over every outcome of every draw."""

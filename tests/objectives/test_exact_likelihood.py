@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from minidgm import RBM, BoltzmannMachine, IntractableError, datasets, optim
 from minidgm.checks import oracle
 from minidgm.objectives import ExactLikelihood, exact_likelihood
-from tests.objectives.helpers import DISCRETE, GAUSSIAN, assert_gradients, drawn, negative_log_likelihood, rows
+from tests.objectives.helpers import (
+    DISCRETE,
+    GAUSSIAN,
+    assert_gradients,
+    drawn,
+    negative_log_likelihood,
+    rows,
+)
 
 
 @pytest.mark.parametrize("kind", [*DISCRETE, *GAUSSIAN])

@@ -27,7 +27,9 @@ def test_rule(kind):
     objective = FastPersistent(1, 5, fast_learning_rate=0.2, decay=0.9)
     rng = Generator(0)
     objective.gradient(model, rows(model, 3), rng)
-    moves = np.concatenate([np.full(x.size, not name.endswith("precision")) for name, x in model.params.items()])
+    moves = np.concatenate(
+        [np.full(x.size, not name.endswith("precision")) for name, x in model.params.items()]
+    )
     for step in range(3):
         fast = objective.state["fast"]
         v = rows(model, 3 + step, seed=step)

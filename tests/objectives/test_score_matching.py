@@ -57,7 +57,7 @@ def test_denoising_score_matching_is_the_explicit_objective(kind, seed, n, sigma
 
 
 def test_score_matching_is_consistent():
-    """On one visible unit, by quadrature over its density, the mean gradient at the generating parameters is 0."""
+    """One visible unit, by quadrature: the mean gradient at the generating parameters is 0."""
     model = RBM(1, 2, visible="gaussian", dtype="float64")
     model.params.buffer[...] = [1.1, -0.7, 0.3, 0.2, -0.4, 0.3]
     nodes = np.linspace(-9, 9, 601)[:, None]
@@ -95,9 +95,9 @@ def test_denoising_fits_the_blurred_density():
 
 
 def test_refusals():
-    with pytest.raises(TypeError, match="visible='gaussian'.*ContrastiveDivergence"):
+    with pytest.raises(TypeError, match=r"visible='gaussian'.*ContrastiveDivergence"):
         ScoreMatching().gradient(RBM(2, 2), np.zeros((1, 2), dtype="float32"), None)
-    with pytest.raises(TypeError, match="coupled within a group.*DenoisingScoreMatching"):
+    with pytest.raises(TypeError, match=r"coupled within a group.*DenoisingScoreMatching"):
         ScoreMatching().gradient(drawn("gaussian-softmax"), np.zeros((1, 2)), None)
     with pytest.raises(ValueError, match="sigma must be above 0"):
         DenoisingScoreMatching(0.0)

@@ -36,7 +36,9 @@ def test_one_temperature_is_pcd(kind):
     for n in (3, 6):
         v = rows(model, n)
         grads, metrics = tempered.gradient(model, v, a)
-        np.testing.assert_allclose(grads.buffer, plain.gradient(model, v, b)[0].buffer, rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(
+            grads.buffer, plain.gradient(model, v, b)[0].buffer, rtol=1e-10, atol=1e-12
+        )
         assert "swap_rate" not in metrics
 
 

@@ -66,12 +66,17 @@ def test_changed_counts_the_last_sweep():
 
 @pytest.mark.parametrize("kind", [kind for kind in ALL if "machine" not in kind])
 def test_half_sweeps_into_arrays(kind, backend):
-    """fill_hidden and fill_visible: mean, draw or both, equal to the conditionals with the same random numbers."""
+    """Mean, draw or both: equal to the conditionals with the same random numbers."""
     model = drawn(kind, seed=4, dtype="float32", backend=backend)
     v = rows(model, 5)
     sides = [
         (gibbs.fill_hidden, v, model.hidden_given_visible(v), model.n_hidden),
-        (gibbs.fill_visible, h := model.hidden_given_visible(v).mean, model.visible_given_hidden(h), model.n_visible),
+        (
+            gibbs.fill_visible,
+            h := model.hidden_given_visible(v).mean,
+            model.visible_given_hidden(h),
+            model.n_visible,
+        ),
     ]
     for fill, x, given, width in sides:
         draw, mean, alone = (asarray(np.zeros((5, width)), backend, "float32") for _ in range(3))

@@ -1,4 +1,4 @@
-"""Parallel tempering: exchanges are in detailed balance, and chains at the product distribution stay there."""
+"""Parallel tempering: exchanges keep detailed balance, and chains at the product distribution stay there."""
 
 import itertools
 
@@ -28,7 +28,7 @@ def tempered_table(model, beta, base):
 @pytest.mark.parametrize("base", [None, "base"])
 @pytest.mark.parametrize("betas", [[1.0, 0.4], [1.0, 0.6, 0.0]])
 def test_exchange_is_stationary_by_its_matrix(betas, base):
-    """The exact transition matrix of `swap` on the product space of a 2-1 RBM: pi S = pi; one pair: detailed balance."""
+    """The exact matrix of `swap` on the product space of a 2-1 RBM: pi S = pi; one pair: detailed balance."""
     model = RBM(2, 1, dtype="float64")
     model.params.buffer[...] = [1.5, -1.2, 0.3, -0.6, 0.8]
     base = BASE[2] if base else None
@@ -56,7 +56,7 @@ def test_exchange_is_stationary_by_its_matrix(betas, base):
 @pytest.mark.parametrize("kind", ["bernoulli", "spin", "softmax", "machine"])
 @pytest.mark.parametrize("base", [False, True])
 def test_product_distribution_stays(kind, base):
-    """20,000 ladders started exactly at the product of tempered distributions; false alarm 1e-6 over 3 tests."""
+    """20,000 ladders started exactly at the product of tempered densities; false alarm 1e-6 over 3 tests."""
     model = drawn(kind, seed=5, scale=1.2)
     base = BASE[model.n_visible] if base else None
     betas, m = [1.0, 0.5, 0.0], 20_000
