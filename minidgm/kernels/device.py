@@ -29,8 +29,12 @@ class DeviceEngine:
         low, high = seeds.generate_state(2, np.uint32)
         self.key = (int(low), int(high))
         self.counter = 0
-        self.backend = backend
         self.xp = xp
+        self._cuda: Any = None
+        if backend == "cupy":
+            from minidgm.kernels import cuda
+
+            self._cuda = cuda
 
     def state(self) -> dict[str, Any]:
         return {"key": list(self.key), "counter": self.counter}
@@ -46,7 +50,8 @@ class DeviceEngine:
 
     def bits(self, n: int) -> Any:
         """Draw ``n`` uint32 words [n]."""
-        return philox.words(self.xp, self.key, self._advance(n), n)
+        words = self._cuda.random_words if self._cuda else philox.words
+        return words(self.xp, self.key, self._advance(n), n)
 
     def _integers_53(self, n: int) -> Any:
         words, float64 = self.bits(2 * n), self.xp.float64
@@ -116,10 +121,15 @@ class DeviceEngine:
 
     def bernoulli(self, p: Any, out: Any) -> Any:
         xp = self.xp
+        if self._cuda:
+            return self._cuda.bernoulli(xp, p, out, self.key, self._advance(p.size))
         words = (self.bits(p.size) >> 2).astype(xp.int32).reshape(p.shape)
         return xp.less(words, (p * 2.0**30).astype(xp.int32), out=out)
 
     def bernoulli_from_logits(self, x: Any, bias: Any, out: Any, mean: Any) -> Any:
+        if self._cuda:
+            stream = self.key, self._advance(x.size)
+            return self._cuda.bernoulli_from_logits(self.xp, x, bias, out, mean, *stream)
         probability = 0.5 * (1.0 + self.xp.tanh(0.5 * (x if bias is None else x + bias)))
         if mean is not None:
             mean[...] = probability
