@@ -1,4 +1,4 @@
-"""How good a model is: partition functions, likelihoods and monitors, each an `Estimate` that says what it is."""
+"""How good a model is: partition functions, likelihoods and monitors, as numbers that say what they are."""
 
 from minidgm.evaluation.ais import ais, ais_between, reverse_ais
 from minidgm.evaluation.bridge import acceptance_ratio, bridge_sampling
@@ -23,8 +23,8 @@ __all__ = [
     "linear_betas",
     "log_likelihood",
     "log_partition_exact",
-    "published_betas",
     "pseudo_likelihood",
+    "published_betas",
     "reconstruction_error",
     "reverse_ais",
 ]

@@ -1,4 +1,4 @@
-"""Annealed importance sampling: partition functions from chains that travel from a simple model to the target.
+"""Annealed importance sampling: partition functions from chains that travel from a simple model to a target.
 
 A chain starts at a draw from f_0, whose normaliser is known, and passes inverse temperatures
 0 = beta_0 < ... < beta_K = 1 along a path of unnormalised densities f_beta (`minidgm.evaluation.path`):
@@ -9,9 +9,9 @@ where T_beta leaves f_beta invariant (Neal 2001; Salakhutdinov and Murray 2008; 
 E[w] = Z_1 / Z_0 exactly, for any temperatures and however badly T mixes.
 
 **On which side it errs.** Jensen: E[log mean w] <= log(Z_1 / Z_0), so a forward run lies below log Z in
-expectation (and, by Markov, above log Z + a with probability at most exp(-a)); a log-likelihood computed with it
-lies above the truth. A run in reverse, from exact samples of the target down to the base, estimates Z_0 / Z_1
-and errs on the other side (Burda, Grosse and Salakhutdinov 2015). Report both.
+expectation (and, by Markov, above log Z + a with probability at most exp(-a)); a log-likelihood computed with
+it lies above the truth. A run in reverse, from exact samples of the target down to the base, estimates
+Z_0 / Z_1 and errs on the other side (Burda, Grosse and Salakhutdinov 2015). Report both.
 
 The standard error is the delta method's, sd(w) / (mean(w) sqrt(n)). With a small effective sample size,
 (sum w)^2 / sum w^2, it understates: the chains that matter may not have been seen.
@@ -93,18 +93,20 @@ def ais(
     >>> abs(estimate.value - log_partition_exact(rbm).value) < 0.01
     True
     """
-    betas = check_betas(betas, n_temperatures)
+    schedule = check_betas(betas, n_temperatures)
     n_chains = check_count(n_chains, "n_chains")
     path, log_z_base = path_from_base(model, base)
-    rng = model.generator(rng)
-    log_w, state = run(path, sample_base(path, n_chains, rng), betas, rng, executor, block_size)
+    generator = model.generator(rng)
+    log_w, state = run(
+        path, sample_base(path, n_chains, generator), schedule, generator, executor, block_size
+    )
     value, stderr, ess = log_mean_exp(log_w)
     return AnnealedEstimate(
         log_z_base + float(path.log_constants()) + value,
         stderr=stderr,
         how="AIS; at most log Z in expectation",
         ess=ess,
-        settings=describe(n_chains, betas, block_size, base=describe_base(base)),
+        settings=describe(n_chains, schedule, block_size, base=describe_base(base)),
         log_weights=to_numpy(log_w),
         samples=path.visible(state),
     )
@@ -125,8 +127,8 @@ def reverse_ais(
     """Estimate log Z, in nats, by annealing from samples of the model down to the base.
 
     From exact samples E[value] >= log Z. They are drawn by enumeration where a side has at most 2^20 states.
-    Elsewhere the chains start at ``init``, or at the end of a forward run, and the side on which the value errs
-    is sure only as far as these have reached the model's distribution; ``how`` says which was done.
+    Elsewhere the chains start at ``init``, or at the end of a forward run, and the side on which the value
+    errs is sure only as far as these have reached the model's distribution; ``how`` says which was done.
 
     Parameters
     ----------
@@ -147,25 +149,26 @@ def reverse_ais(
     ValueError, TypeError, DataError, DivergenceError
         As for `ais`, and for ``init`` of another shape or domain.
     """
-    betas = check_betas(betas, n_temperatures)
+    schedule = check_betas(betas, n_temperatures)
     n_chains = check_count(n_chains, "n_chains")
     path, log_z_base = path_from_base(model, base)
-    rng = model.generator(rng)
+    generator = model.generator(rng)
 
     def forward() -> Any:
-        return run(path, sample_base(path, n_chains, rng), betas, rng, executor, block_size)[1]
+        return run(path, sample_base(path, n_chains, generator), schedule, generator, executor, block_size)[1]
 
-    start, steps, source = sample_model(path, n_chains, rng, init, gibbs_steps, 1.0, forward)
+    start, steps, source = sample_model(path, n_chains, generator, init, gibbs_steps, 1.0, forward)
     # A beta that repeats weighs nothing: the sweeps before the annealing.
-    log_w, state = run(path, start, [1.0] * steps + betas[::-1], rng, executor, block_size)
+    log_w, state = run(path, start, [1.0] * steps + schedule[::-1], generator, executor, block_size)
     value, stderr, ess = log_mean_exp(log_w)
-    sure = "at least log Z in expectation" if source == "exact samples" else "above log Z if these are samples of p"
+    exact = source == "exact samples"
+    side = "at least log Z in expectation" if exact else "so too if these are samples of the model"
     return AnnealedEstimate(
         log_z_base + float(path.log_constants()) - value,
         stderr=stderr,
-        how=f"reverse AIS from {source}; {sure}",
+        how=f"reverse AIS from {source}; {side}",
         ess=ess,
-        settings=describe(n_chains, betas, block_size, base=describe_base(base), gibbs_steps=steps),
+        settings=describe(n_chains, schedule, block_size, base=describe_base(base), gibbs_steps=steps),
         log_weights=to_numpy(log_w),
         samples=path.visible(state),
     )
@@ -219,23 +222,23 @@ def ais_between(
     >>> abs(ais_between(a, b, n_temperatures=10, rng=0).value - difference.value) < 0.01
     True
     """
-    betas = check_betas(betas, n_temperatures)
+    schedule = check_betas(betas, n_temperatures)
     n_chains = check_count(n_chains, "n_chains")
     path = path_between(model_a, model_b)
-    rng = model_b.generator(rng)
+    generator = model_b.generator(rng)
 
     def from_biases() -> Any:
-        return path.join(model_a.sample(n_chains, rng, steps=0), 0.0, rng)
+        return path.join(model_a.sample(n_chains, generator, steps=0), 0.0, generator)
 
-    start, steps, source = sample_model(path, n_chains, rng, init, gibbs_steps, 0.0, from_biases)
-    log_w, state = run(path, start, [0.0] * steps + betas, rng, executor, block_size)
+    start, steps, source = sample_model(path, n_chains, generator, init, gibbs_steps, 0.0, from_biases)
+    log_w, state = run(path, start, [0.0] * steps + schedule, generator, executor, block_size)
     value, stderr, ess = log_mean_exp(log_w)
     return AnnealedEstimate(
         float(path.log_constants()) + value,
         stderr=stderr,
         how=f"AIS between models from {source} of the first",
         ess=ess,
-        settings=describe(n_chains, betas, block_size, gibbs_steps=steps),
+        settings=describe(n_chains, schedule, block_size, gibbs_steps=steps),
         log_weights=to_numpy(log_w),
         samples=path.visible(state),
     )

@@ -31,7 +31,9 @@ def path_between(a: Any, b: Any) -> Path:
     """
     for model in (a, b):
         if not isinstance(model, (RBM, BoltzmannMachine)):
-            raise TypeError(f"no annealing path is known for {type(model).__name__}; give an RBM or BoltzmannMachine")
+            raise TypeError(
+                f"no annealing path is known for {type(model).__name__}; give an RBM or a BoltzmannMachine"
+            )
     if isinstance(a, RBM) != isinstance(b, RBM):
         raise TypeError(f"no path from {type(a).__name__} to {type(b).__name__}: both must be of one family")
     if (a.backend, a.dtype) != (b.backend, b.dtype):
@@ -40,7 +42,9 @@ def path_between(a: Any, b: Any) -> Path:
             f"model.to({b.backend!r}, {b.dtype!r})"
         )
     if a.n_visible != b.n_visible:
-        raise ValueError(f"model_a has {a.n_visible} visible units, model_b {b.n_visible}; both must see the same v")
+        raise ValueError(
+            f"model_a has {a.n_visible} visible units, model_b {b.n_visible}; both must see the same v"
+        )
     if isinstance(a, BoltzmannMachine):
         if a.n_hidden != b.n_hidden:
             raise ValueError(
@@ -100,7 +104,8 @@ def run(
     log_w = xp.concatenate([log_w for log_w, _ in results])
     if not bool(xp.isfinite(log_w).all()):
         raise DivergenceError(
-            "log-weights are not finite; a parameter of the model holds NaN or infinity, or is too large for its dtype"
+            "log-weights are not finite; a parameter of the model holds NaN or infinity, "
+            "or is too large for its dtype"
         )
     if isinstance(state, tuple):
         return log_w, tuple(xp.concatenate(column) for column in zip(*(s for _, s in results), strict=True))
@@ -125,8 +130,8 @@ def sample_model(
 ) -> tuple[Any, int, str]:
     """States to start from at one end of a path, further sweeps to make, and what the states are.
 
-    Exact samples where the model at this end can be enumerated; else ``init``; else what ``approach()`` returns,
-    with `GIBBS_STEPS` sweeps to come.
+    These are ``init``; else exact samples where the model at this end can be enumerated; else what
+    ``approach()`` returns, with `GIBBS_STEPS` sweeps to come.
     """
     model = path.b if at == 1.0 else path.a
     if gibbs_steps is not None:

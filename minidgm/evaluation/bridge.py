@@ -1,15 +1,15 @@
 """Bridge sampling: the acceptance-ratio estimator, which joins chains from both ends.
 
-A forward run gives log-weights of Z_1 / Z_0, a reverse run from samples of the target those of Z_0 / Z_1. Every
-forward path has a reverse twin, and the log-ratio of their densities is log w - r with r = log(Z_1 / Z_0); so the
-two runs are samples from two densities whose overlap fixes r. Of all bridges between them the one of least
-variance (Bennett 1976; Meng and Wong 1996; Deep Learning, 18.7.2, equations 18.62 - 18.63; for paths Crooks 2000)
-makes r the root of
+A forward run gives log-weights of Z_1 / Z_0, a reverse run from samples of the target those of Z_0 / Z_1.
+Every forward path has a reverse twin, and the log-ratio of their densities is log w - r with
+r = log(Z_1 / Z_0); so the two runs are samples from two densities whose overlap fixes r. Of all bridges
+between them the one of least variance (Bennett 1976; Meng and Wong 1996; Deep Learning, 18.7.2, equations
+18.62 - 18.63; for paths Crooks 2000) makes r the root of
 
     sum_forward sigmoid(log w_i - r - M) = sum_reverse sigmoid(log w'_j + r + M),      M = log(n_f / n_r).
 
-The left side falls and the right side rises with r: bisection finds the only root. With two temperatures this is
-the classical bridge between base and model.
+The left side falls and the right side rises with r: bisection finds the only root. With two temperatures this
+is the classical bridge between base and model.
 """
 
 from __future__ import annotations
@@ -73,35 +73,32 @@ def bridge_sampling(
     >>> abs(estimate.value - log_partition_exact(rbm).value) < 0.01
     True
     """
-    betas = check_betas(betas, n_temperatures)
+    schedule = check_betas(betas, n_temperatures)
     path, log_z_base = path_from_base(model, base)
     if not path.reversible:
         raise TypeError(
             f"bridge sampling needs reversible sweeps, those of {type(model).__name__} are not; "
             "use ais and reverse_ais"
         )
-    rng = model.generator(rng)
-    up = ais(model, n_chains, betas=betas, base=base, rng=rng, executor=executor, block_size=block_size)
-    down = reverse_ais(
-        model,
-        n_chains,
-        betas=betas,
-        base=base,
-        rng=rng,
-        executor=executor,
-        block_size=block_size,
-        init=init,
-        gibbs_steps=gibbs_steps,
-    )
+    generator = model.generator(rng)
+    common = {
+        "betas": schedule,
+        "base": base,
+        "rng": generator,
+        "executor": executor,
+        "block_size": block_size,
+    }
+    up = ais(model, n_chains, **common)
+    down = reverse_ais(model, n_chains, init=init, gibbs_steps=gibbs_steps, **common)
     ratio, stderr = acceptance_ratio(up.log_weights, down.log_weights)
     xp = get_xp(up.log_weights)
     steps = down.settings["gibbs_steps"]
     return AnnealedEstimate(
         log_z_base + float(path.log_constants()) + ratio,
         stderr=stderr,
-        how="acceptance ratio of forward and " + down.how.split(";")[0].replace("reverse AIS", "reverse chains"),
+        how=down.how.split(";")[0].replace("reverse AIS", "acceptance ratio of forward and reverse chains"),
         ess=1.0 / (stderr**2 + 0.5 / n_chains) if math.isfinite(stderr) else None,
-        settings=describe(n_chains, betas, block_size, base=describe_base(base), gibbs_steps=steps),
+        settings=describe(n_chains, schedule, block_size, base=describe_base(base), gibbs_steps=steps),
         log_weights=xp.stack([up.log_weights, down.log_weights]),
         samples=up.samples,
     )
@@ -120,8 +117,8 @@ def acceptance_ratio(forward: Any, reverse: Any) -> tuple[float, float]:
     Returns
     -------
     (value, standard error)
-        The asymptotic error of Bennett (1976), equation 10b, with both runs' means; infinite where the runs do
-        not overlap.
+        The asymptotic error of Bennett (1976), with the means of both runs; infinite where the runs do not
+        overlap.
 
     Examples
     --------
@@ -129,7 +126,7 @@ def acceptance_ratio(forward: Any, reverse: Any) -> tuple[float, float]:
     >>> acceptance_ratio(np.array([1.5, 1.5]), np.array([-1.5]))
     (1.5, 0.0)
     """
-    xp = get_xp(forward, reverse)
+    get_xp(forward=forward, reverse=reverse)
     n_f, n_r = forward.shape[0], reverse.shape[0]
     shift = math.log(n_f / n_r)
 

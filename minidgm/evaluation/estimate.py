@@ -1,4 +1,4 @@
-"""A number that says what it is: exact, a bound or an estimate, in which unit, how sure, and how it was made."""
+"""A number that says what it is: exact, a bound or an estimate, in which unit, how sure, and how made."""
 
 from __future__ import annotations
 

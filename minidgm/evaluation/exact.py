@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from minidgm.backend import get_xp, to_numpy
+from minidgm.backend import to_numpy
 from minidgm.boltzmann.rbm import BLOCK
 from minidgm.evaluation.estimate import Estimate
 from minidgm.evaluation.schedule import check_count
@@ -81,7 +81,8 @@ def _n_states(model: Any) -> tuple[float, Any, int, str]:
     """Size of the smaller enumerable side, its units, columns and free energy's name."""
     sides = [(model.visible.n_states(model.n_visible), model.visible, model.n_visible, "free_energy")]
     if hasattr(model, "hidden_free_energy"):
-        sides.append((model.hidden.n_states(model.n_hidden), model.hidden, model.n_hidden, "hidden_free_energy"))
+        n_states = model.hidden.n_states(model.n_hidden)
+        sides.append((n_states, model.hidden, model.n_hidden, "hidden_free_energy"))
     elif not getattr(model, "exact_posterior", True):
         return (math.inf, *sides[0][1:])
     return min(sides, key=lambda side: side[0])

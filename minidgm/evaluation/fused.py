@@ -1,4 +1,14 @@
-"""The hot path of annealing: a Bernoulli RBM from a base without hidden units, in reused buffers."""
+"""The hot path of annealing: a Bernoulli RBM from a base without hidden units, in reused buffers.
+
+Each temperature costs two matrix products, x = v W + c and y = h W^T. The first serves twice, for the weight
+and for the draw of h. In the weight, softplus(a) = max(a, 0) + log(1 + exp(-|a|)), so that both temperatures
+share |x| and one logarithm:
+
+    sum_j softplus(t x_j) - softplus(s x_j) = (t - s) sum_j max(x_j, 0)
+                                            + sum_j log((1 + exp(-t |x_j|)) / (1 + exp(-s |x_j|)))
+
+with max(x, 0) = (x + |x|) / 2 and sum_j x_j linear in v; the two sums over j are products with vectors.
+"""
 
 from __future__ import annotations
 
@@ -8,30 +18,33 @@ from typing import Any
 
 from minidgm.backend import get_xp
 from minidgm.evaluation.path import HarmoniumPath
-from minidgm.numerics import softplus_sum
 
 
 class BernoulliPath(HarmoniumPath):
-    """`HarmoniumPath` from a factorial base to a Bernoulli RBM; the same chains as the plain loop.
-
-    Per temperature it does two matrix products. x = v W + c serves the weight, whose two row sums of softplus
-    take one logarithm for 64 units, and the draw of h; the draws add biases and apply the sigmoid on the fly.
-    """
+    """`HarmoniumPath` from a factorial base to a Bernoulli RBM; makes the same draws as the plain loop."""
 
     def anneal(self, state: Any, betas: Sequence[float], rng: Any) -> tuple[Any, Any]:
         base, params = self.a.params["b"], self.b.params
         W, b, c = params["W"], params["b"], params["c"]
         xp, n = get_xp(state), state.shape[0]
-        drift = b - base
+        drift, half_sum = b - base + 0.5 * W.sum(axis=1), 0.5 * c.sum()
+        ones = xp.ones_like(c)
         v, x = state.copy(), xp.empty((n, c.shape[0]), dtype=state.dtype)
         h, y = xp.empty_like(x), xp.empty_like(v)
+        size, was, becomes = xp.empty_like(x), xp.empty_like(x), xp.empty_like(x)
         log_w = xp.zeros(n, dtype="float64")
         for here, there in pairwise(betas):
             xp.matmul(v, W, out=x)
             xp.add(x, c, out=x)
             if here != there:
-                log_w += (there - here) * (v @ drift)
-                log_w += softplus_sum(x, there) - softplus_sum(x, here)
+                xp.abs(x, out=size)
+                log_w += (there - here) * (v @ drift + half_sum + 0.5 * (size @ ones))
+                for beta, factor in ((here, was), (there, becomes)):
+                    xp.multiply(size, -beta, out=factor)
+                    xp.exp(factor, out=factor)
+                    xp.add(factor, 1.0, out=factor)
+                xp.divide(becomes, was, out=becomes)
+                log_w += xp.log(becomes, out=becomes) @ ones
             xp.multiply(x, there, out=x)
             rng.bernoulli_from_logits(x, out=h)
             xp.multiply(h, there, out=h)

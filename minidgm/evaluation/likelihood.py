@@ -54,7 +54,7 @@ def log_likelihood(model: Any, v: Any, log_partition: Estimate | None = None) ->
     >>> rbm = RBM(2, 3)
     >>> rbm.params["W"][...] = 0.0
     >>> print(log_likelihood(rbm, np.array([[0.0, 1.0]])).to("bits"))
-    -2.0000 bits (exact; enumeration)
+    -2.0000 bits (exact; log Z by enumeration)
     >>> print(log_likelihood(rbm, np.array([[0.0, 1.0]]), Estimate(3.0, "lower bound")))
     <= -0.9206 nats (upper bound)
     """
@@ -62,13 +62,13 @@ def log_likelihood(model: Any, v: Any, log_partition: Estimate | None = None) ->
         log_partition = log_partition_exact(model)
     if not isinstance(log_partition, Estimate):
         raise TypeError(
-            f"log_partition is a {type(log_partition).__name__}; wrap it as Estimate(value, kind) so that the "
-            "result knows whether it is exact"
+            f"log_partition is a {type(log_partition).__name__}; wrap it as Estimate(value, kind) so that "
+            "the result knows whether it is exact"
         )
     if log_partition.unit != "nats":
         log_partition = log_partition.to("nats")
     difference = -mean_free_energy(model, v) - log_partition
-    how = log_partition.how and f"log Z by {log_partition.how}" if log_partition.kind != "exact" else log_partition.how
+    how = f"log Z by {log_partition.how}" if log_partition.how else ""
     return Estimate(
         difference.value,
         difference.kind,

@@ -36,7 +36,7 @@ def pseudo_likelihood(model: Any, v: Any) -> Estimate:
 def free_energy_gap(model: Any, train: Any, validation: Any) -> Estimate:
     """Mean F(validation) - mean F(train), nats, exact: log Z cancels.
 
-    It is mean log p(train) - mean log p(validation): it grows when the model overfits (Hinton 2012, section 6).
+    It is mean log p(train) - mean log p(validation), and grows with overfitting (Hinton 2012, section 6).
 
     Examples
     --------
@@ -52,7 +52,7 @@ def free_energy_gap(model: Any, train: Any, validation: Any) -> Estimate:
 
 
 def reconstruction_error(model: Any, v: Any) -> Estimate:
-    """Mean squared distance between the rows of ``v`` and their mean-field reconstructions, summed over units.
+    """Mean squared distance between the rows of ``v`` and their mean-field reconstructions, over all units.
 
     Easy to compute and easy to misread: it may fall while the likelihood falls (Hinton 2012, section 5).
 

@@ -1,6 +1,6 @@
 """Geometric paths from one energy model to another, the road of every annealed estimate.
 
-A path is a family of unnormalised densities f_beta with f_0 the start and f_1 the end. It needs three methods:
+A path is a family of unnormalised densities f_beta with f_0 the start and f_1 the end. It has three methods:
 
     log_increment(state, here, there)   log f_there(state) - log f_here(state), [n], float64
     sweep(state, beta, rng)             a transition that leaves f_beta invariant

@@ -97,7 +97,7 @@ def base_biases(model: Any, base: Any) -> Any:
         return b
     if isinstance(base, str):
         if base != "uniform":
-            raise ValueError(f"base={base!r}; expected 'uniform', an array of biases, or None for the model's own")
+            raise ValueError(f"base={base!r}; expected 'uniform', biases, or None for the model's own")
         return model.xp.zeros_like(b)
     if is_array(base):
         get_xp(b=b, base=base)
