@@ -124,6 +124,17 @@ class Adam(Optimizer):
             multiply(t, a, out=t)
             xp.subtract(theta, t, out=theta)
 
+    def _device_update(self, backend: str) -> Any:
+        return self._cuda_update if backend == "cupy" else self._plain_update
+
+    def _cuda_update(self, p: Any, g: Any, *rest: Any) -> None:
+        from minidgm.kernels import cuda
+
+        m, s, rate, decay, scale = rest
+        a, e = self._corrections(rate)
+        added, shrink = (0.0, 1.0 - rate * decay) if self.decoupled else (decay, 1.0)
+        cuda.adam_update(p, g, m, s, self.betas, a, e, added, shrink, scale)
+
     def config(self) -> dict[str, Any]:
         """Return name and hyperparameters as JSON."""
         return {**super().config(), "betas": list(self.betas), "eps": self.eps}

@@ -113,6 +113,8 @@ class Optimizer:
             start = params.offset(name)
             stop = start + math.prod(params.shapes[name])
             decay = self.weight_decay if name in names else 0.0
+            if start == stop:
+                continue
             if cuts and cuts[-1][1] == decay:
                 start = cuts.pop()[0].start
             cuts.append((slice(start, stop), decay))

@@ -86,8 +86,6 @@ class SGD(Optimizer):
         # BLAS axpy(x, y, a=a) is y <- a x + y in one pass, in place on a contiguous array of its dtype.
         *states, rate, decay, scale = rest
         axpy, scal = self._axpy, self._scal
-        if not p.size:
-            return
         if not states:
             if decay:
                 scal(1.0 - rate * decay, p)
@@ -105,6 +103,16 @@ class SGD(Optimizer):
             axpy(u, p, a=-rate * self.momentum)
         else:
             axpy(u, p, a=-rate)
+
+    def _device_update(self, backend: str) -> Any:
+        return self._cuda_update if backend == "cupy" else self._plain_update
+
+    def _cuda_update(self, p: Any, g: Any, *rest: Any) -> None:
+        from minidgm.kernels import cuda
+
+        *states, rate, decay, scale = rest
+        velocity = states[0] if states else None
+        cuda.sgd_update(p, g, velocity, rate, self.momentum, self.nesterov, decay, scale)
 
     def config(self) -> dict[str, Any]:
         """Return name and hyperparameters as JSON."""

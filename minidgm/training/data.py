@@ -15,8 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from minidgm import backend as backends
-from minidgm.backend import Generator, asarray, get_backend
+from minidgm.backend import Generator, asarray, get_backend, get_xp, namespace, prefetch
 from minidgm.errors import DataError
 from minidgm.optim.checks import count
 
@@ -108,7 +107,8 @@ class Rows(Source):
             return
         order = shuffle.permutation(self.n_rows)
         states: deque[Any] = deque()
-        for batch in _to_device(self._take(order, start, states), self.model):
+        taken = self._take(order, start, states)
+        for batch in prefetch(taken, self.model.backend, self.model.dtype):
             self._after = states.popleft()
             yield batch
 
@@ -162,7 +162,7 @@ class Stream(Source):
         for skipped in range(start):
             if next(batches, None) is None:
                 raise DataError(f"the stream ended after {skipped} batches; the checkpoint is {start} in")
-        yield from _to_device(self._check(batches, start), self.model)
+        yield from prefetch(self._check(batches, start), self.model.backend, self.model.dtype)
 
     def _check(self, batches: Iterator[Any], start: int) -> Iterator[Any]:
         checks: dict[str, Callable[[Any, str], Any]] = {}
@@ -251,7 +251,8 @@ def spread(X: Any, n: int) -> Any:
     >>> spread(np.arange(10)[:, None], 3).ravel().tolist()
     [0, 4, 8]
     """
-    return X[slice(0, None, -(-int(X.shape[0]) // n))]
+    step = -(-int(X.shape[0]) // n)
+    return X[::step] if get_backend(X) else X[np.arange(0, int(X.shape[0]), step)]
 
 
 def checker(model: Any, home: str) -> Callable[[Any, str], Any]:
@@ -264,7 +265,7 @@ def checker(model: Any, home: str) -> Callable[[Any, str], Any]:
         return _check_matrix
     if home != model.backend:
         model = copy.copy(model)
-        model.backend, model.xp = home, backends.namespace(home)
+        model.backend, model.xp = home, namespace(home)
     return lambda rows, what: model.check_data(rows, what)
 
 
@@ -275,13 +276,6 @@ def _check_matrix(rows: Any, what: str) -> Any:
         raise DataError(f"{what} has dtype {rows.dtype}, expected real numbers")
     if rows.ndim != 2:
         raise DataError(f"{what} has shape {tuple(rows.shape)}, expected [n, d] with examples in rows")
-    if not bool(backends.get_xp(rows).isfinite(rows).all()):
+    if not bool(get_xp(rows).isfinite(rows).all()):
         raise DataError(f"{what} holds NaN or infinity")
     return rows
-
-
-def _to_device(batches: Iterator[Any], model: Any) -> Iterator[Any]:
-    prefetch = getattr(backends, "prefetch", None)
-    if prefetch is not None and model.backend == "cupy":
-        return prefetch(batches, model.backend, model.dtype)
-    return (asarray(batch, model.backend, model.dtype) for batch in batches)

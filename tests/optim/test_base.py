@@ -9,6 +9,7 @@ from minidgm import optim
 from minidgm.backend import to_numpy
 from minidgm.checks.strict import count_host_reads
 from minidgm.errors import CheckpointError
+from minidgm.kernels import cuda
 from minidgm.optim.base import clip_scale
 from minidgm.parameters import Parameters
 
@@ -218,3 +219,34 @@ def test_a_device_moves_as_the_host_does_and_reads_nothing_back(optimizer):
     assert reads.count == 0
     np.testing.assert_allclose(to_numpy(device.buffer), host.buffer, rtol=1e-12, atol=1e-12)
     optimizer.set_state(optimizer.state())
+
+
+def sgd_kernel(p, g, velocity, rate, momentum, nesterov, decay, scale):
+    """What fused.cu does to every value."""
+    step = scale * g + decay * p
+    if velocity is not None:
+        velocity[...] = momentum * velocity + step
+        step = step + momentum * velocity if nesterov else velocity
+    p[...] = p - rate * step
+
+
+def adam_kernel(p, g, first, second, betas, step, eps, decay, shrink, scale):
+    """What fused.cu does to every value."""
+    g = scale * g + decay * p
+    first[...] = betas[0] * first + g
+    second[...] = betas[1] * second + g * g
+    p[...] = shrink * p - step * first / (second**0.5 + eps)
+
+
+@given(optimizers)
+def test_the_kernels_are_called_with_what_makes_them_the_formulas(optimizer):
+    plain, fused = draw(0), draw(0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cuda, "sgd_update", sgd_kernel)
+        patch.setattr(cuda, "adam_update", adam_kernel)
+        for params, update in ((plain, "plain"), (fused, "cuda")):
+            optimizer.init(params)
+            assert optimizer._device_update("cupy") == optimizer._cuda_update
+            optimizer._fast = getattr(optimizer, f"_{update}_update")
+            run(optimizer, params, 3)
+    np.testing.assert_allclose(fused.buffer, plain.buffer, rtol=1e-12, atol=1e-12)
