@@ -31,6 +31,7 @@ from typing import Any
 from minidgm import distributions
 from minidgm.backend import get_xp
 from minidgm.errors import DataError, unknown
+from minidgm.numerics import sigmoid_
 
 UNITS = ("bernoulli", "spin", "gaussian", "softmax(k)", "rectified")
 
@@ -186,12 +187,7 @@ class Bernoulli(_Binary):
         if draw is not None:
             rng.bernoulli_from_logits(x, bias=bias, out=draw, mean=mean)
         else:
-            xp = get_xp(x, bias)
-            xp.add(x, bias, out=mean)
-            xp.multiply(mean, 0.5, out=mean)
-            xp.tanh(mean, out=mean)
-            xp.add(mean, 1.0, out=mean)
-            xp.multiply(mean, 0.5, out=mean)
+            sigmoid_(get_xp(x, bias).add(x, bias, out=mean))
 
     def third(self, a: Any, **own: Any) -> Any:
         d = distributions.Bernoulli(a)
