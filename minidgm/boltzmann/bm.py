@@ -38,7 +38,7 @@ MAX_HIDDEN_BITS = 12
 
 
 class MeanField(NamedTuple):
-    """A factorial posterior: means [n, n_hidden], sweeps done, largest last change."""
+    """A factorial posterior: means [n, n_hidden], sweeps done, last change of any mean of a row [n]."""
 
     mean: Any
     iterations: int
@@ -194,15 +194,15 @@ class BoltzmannMachine(Model):
         S = self.params["S"]
         drive = v @ self.params["W"] + self.params["c"]
         mu = sigmoid(drive)
-        change: Any = 0.0
-        sweeps = 0
+        sweeps, still = 0, self.xp.zeros(v.shape[0], dtype=v.dtype)
+        change = still
         while sweeps < max_iterations:
-            sweeps, change = sweeps + 1, 0.0
+            sweeps, change = sweeps + 1, still
             for j in range(self.n_hidden):
                 new = sigmoid(drive[:, j] + column_field(mu, S, j))
-                change = self.xp.maximum(change, self.xp.abs(new - mu[:, j]).max(initial=0.0))
+                change = self.xp.maximum(change, self.xp.abs(new - mu[:, j]))
                 mu[:, j] = new
-            if tolerance is not None and bool(change <= tolerance):
+            if tolerance is not None and bool((change <= tolerance).all()):
                 break
         return MeanField(mu, sweeps, change)
 
