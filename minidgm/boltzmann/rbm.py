@@ -266,7 +266,7 @@ class RBM(GaussianScore, Model):
         return out
 
     def hidden_free_energy_gradient(self, h: Any, weights: Any = None, out: Any = None) -> Any:
-        """sum_i w_i of the gradient of `hidden_free_energy` at h_i: <dE(v, h_i)/dtheta> under p(v | h_i), exact."""
+        """The same for `hidden_free_energy`: sum_i w_i <dE(v, h_i)/dtheta> under p(v | h_i), exact."""
         xp = get_xp(h, weights)
         field, own = self.visible_field(h), self._own("visible")
         weights = xp.ones(h.shape[0], dtype=h.dtype) if weights is None else weights
