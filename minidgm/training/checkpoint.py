@@ -6,7 +6,9 @@ ones are removed after a newer one is durable, so that a crash at any moment lea
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import warnings
 from collections.abc import Mapping
@@ -33,7 +35,7 @@ class Checkpoint:
     Parameters
     ----------
     folder : path-like
-        Created when the first checkpoint is written. Files of other names in it are left alone.
+        Created when a training starts. Files of other names in it are left alone.
     every_epochs : int, optional
         Write after every so many epochs, and after the last; None: not at epochs.
     every_steps : int, optional
@@ -62,6 +64,16 @@ class Checkpoint:
         found = [path for path in self.folder.glob("step-*.safetensors") if NAME.fullmatch(path.name)]
         return sorted(found, key=lambda path: int(path.stem.removeprefix("step-")))
 
+    def prepare(self) -> None:
+        """Create the folder, so that one that cannot be written ends a training before it begins."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if not os.access(self.folder, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        except OSError as error:
+            reason = f"checkpoints cannot be written to {self.folder}: {error.strerror}"
+            raise OSError(error.errno, reason) from error
+
     def write(self, step: int, contents: Mapping[str, Any]) -> Path:
         """Write one checkpoint and remove those that are too old.
 
@@ -70,7 +82,6 @@ class Checkpoint:
         OSError
             When it cannot be written; the older ones stay.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
         tensors: dict[str, np.ndarray] = {}
         tree = json.dumps(_pack(contents, "", tensors))
         path = self.folder / f"step-{step:09d}.safetensors"

@@ -62,7 +62,7 @@ def divergence(
     Parameters
     ----------
     step : int
-        Number of the step, from 1.
+        Number of the step, from 1; 0 before the first.
     params, grads : Parameters
     metrics : dict
         Of that step.
@@ -77,6 +77,8 @@ def divergence(
         found = f"the loss is {float(loss)}" if loss is not None else "the gradient's norm overflowed"
     weights = np.abs(to_numpy(params.buffer))
     peak = float(weights[np.isfinite(weights)].max(initial=0.0))
+    if step == 0:
+        return DivergenceError(f"{found} before the first step: start from finite parameters")
     if found.startswith("parameter"):
         cause = f"an update overflowed: the learning rate {rate:g} is too large"
     elif peak > GROWN:

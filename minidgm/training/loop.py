@@ -67,6 +67,8 @@ class Training:
         self._started = time.perf_counter()
         self._progress = Progress(progress, epochs, source.n_steps, live=model.backend == "numpy")
         total = None if source.n_steps is None else epochs * source.n_steps
+        if not all_finite(model.params):
+            raise self._diverged(0, None, {}, None)
         optimizer.init(model.params, total)
         if hasattr(objective, "reset"):
             objective.reset()
@@ -78,7 +80,9 @@ class Training:
     def run(self) -> History:
         """Train to the end."""
         # The guard finds what is not finite; NumPy's warnings on the way there would come first.
-        with np.errstate(over="ignore", invalid="ignore"), self._progress:
+        if self.checkpoint:
+            self.checkpoint.prepare()
+        with np.errstate(all="ignore"), self._progress:
             self._progress.start(self.epoch, self._position)
             self._call("on_start")
             while self.epoch < self.epochs and self._reason is None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from minidgm.backend import asarray, get_backend, get_xp
-from minidgm.errors import DataError
+from minidgm.backend import asarray, get_backend
+from minidgm.errors import DataError, IntractableError
+from minidgm.evaluation.monitor import free_energy_gap, pseudo_likelihood, reconstruction_error
 from minidgm.training.callbacks import Callback
 from minidgm.training.data import Rows, Source, as_rows, checker, spread
 
@@ -24,7 +26,20 @@ class Validation(Callback):
     free_energy_gap                    ``free_energy``             mean F(validation) - mean F(training), nats
     ================================== =========================== ==========================================
 
-    A gap that grows says that the model overfits (Hinton 2012, section 6): log Z drops out of it.
+    A gap that grows says that the model overfits (Hinton 2012, section 6): log Z drops out of it. The
+    functions are those of :mod:`minidgm.evaluation`.
+
+    Parameters
+    ----------
+    rows : array [m, d], or path of a ``.npy`` file
+    training_source : Source
+        The training set, for the gap.
+    model : Model
+
+    Raises
+    ------
+    DataError
+        For rows that the model cannot mean.
     """
 
     def __init__(self, rows: Any, training_source: Source, model: Any):
@@ -36,28 +51,29 @@ class Validation(Callback):
             )
         if rows.shape[0] == 0:
             raise DataError("validation has no rows")
-        self.rows = self._here(spread(rows, ROWS), model, "validation")
-        self.training_rows = None
-        if isinstance(training_source, Rows):
-            self.training_rows = self._here(spread(training_source.X, ROWS), model, "X")
+        v = _on_device(spread(rows, ROWS), model, "validation")
+        self._measures: dict[str, Callable[[Any], Any]] = {}
+        self._keep("validation_reconstruction_error", model, lambda m: reconstruction_error(m, v))
+        few = spread(v, PSEUDO_ROWS)
+        self._keep("validation_pseudo_log_likelihood", model, lambda m: pseudo_likelihood(m, few))
+        if isinstance(training_source, Rows) and hasattr(model, "free_energy"):
+            seen = _on_device(spread(training_source.X, ROWS), model, "X")
+            self._keep("free_energy_gap", model, lambda m: free_energy_gap(m, seen, v))
 
-    @staticmethod
-    def _here(rows: Any, model: Any, what: str) -> Any:
-        rows = checker(model, get_backend(rows) or "numpy")(rows, what)
-        return asarray(rows, model.backend, model.dtype)
+    def _keep(self, name: str, model: Any, measure: Callable[[Any], Any]) -> None:
+        """Keep a measure if this model allows it: units without alternatives have no pseudo-likelihood."""
+        try:
+            measure(model)
+        except (TypeError, IntractableError):
+            return
+        self._measures[name] = measure
 
     def on_epoch_end(self, training: Any) -> None:
         """Measure."""
-        model, v = training.model, self.rows
-        xp = get_xp(v)
-        if hasattr(model, "reconstruct"):
-            error = xp.sum((v - model.reconstruct(v)) ** 2, axis=-1)
-            training.record["validation_reconstruction_error"] = float(error.mean())
-        if hasattr(model, "pseudo_log_likelihood"):
-            some = spread(v, PSEUDO_ROWS)
-            training.record["validation_pseudo_log_likelihood"] = float(
-                model.pseudo_log_likelihood(some).mean()
-            )
-        if hasattr(model, "free_energy") and self.training_rows is not None:
-            gap = model.free_energy(v).mean() - model.free_energy(self.training_rows).mean()
-            training.record["free_energy_gap"] = float(gap)
+        for name, measure in self._measures.items():
+            training.record[name] = float(measure(training.model))
+
+
+def _on_device(rows: Any, model: Any, what: str) -> Any:
+    rows = checker(model, get_backend(rows) or "numpy")(rows, what)
+    return asarray(rows, model.backend, model.dtype)

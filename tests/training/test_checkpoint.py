@@ -259,6 +259,20 @@ def test_a_folder_that_is_a_file_is_refused(tmp_path):
     assert (tmp_path / "c").read_text() == "mine"
 
 
+@pytest.mark.parametrize("kind", ["below a file", "not writable"])
+def test_a_folder_that_cannot_be_written_ends_the_training_before_it_begins(kind, tmp_path, monkeypatch):
+    folder = tmp_path / "file" / "c" if kind == "below a file" else tmp_path
+    (tmp_path / "file").write_text("mine")
+    if kind == "not writable":
+        monkeypatch.setattr(os, "access", lambda path, mode: False)
+    model = Point()
+    with pytest.raises(
+        OSError, match=r"checkpoints cannot be written to .*: (Not a directory|Permission denied)"
+    ):
+        fit(model, X, batch_size=5, checkpoint=folder)
+    assert not model.params.buffer.any()
+
+
 @pytest.mark.parametrize("home", ["numpy", "strict"])
 @pytest.mark.parametrize("every_steps", [None, 1])
 def test_divergence_leaves_the_last_good_checkpoint(home, every_steps, tmp_path):

@@ -177,6 +177,14 @@ def test_the_cause_names_the_learning_rate_when_the_parameters_ran_away():
         fit(Point(dtype="float32"), 1e30 * rows(10), Squares(), optim.SGD(0.1), epochs=1, batch_size=10)
 
 
+@pytest.mark.parametrize("backend", ["numpy", "strict"])
+def test_parameters_that_start_out_broken_are_refused(backend):
+    model = Point(backend=backend)
+    model.params["b"][1] = np.nan
+    with pytest.raises(DivergenceError, match="'b' is not finite in 1 of 3 values before the first step"):
+        fit(model, rows(4), batch_size=2)
+
+
 def test_any_class_with_parameters_and_a_backend_can_be_trained():
     class Bare:
         backend, dtype = "numpy", "float32"

@@ -34,6 +34,13 @@ def test_what_a_model_cannot_measure_is_left_out():
     assert "free_energy_gap" not in history
 
 
+@pytest.mark.parametrize("visible", ["gaussian", "rectified"])
+def test_units_without_alternatives_have_no_pseudo_likelihood(visible):
+    history = fit(RBM(4, 3, visible=visible, seed=0), DATA, "CD", epochs=1, batch_size=10, validation=DATA)
+    assert "free_energy_gap" in history
+    assert "validation_pseudo_log_likelihood" not in history
+
+
 def test_measuring_does_not_disturb_the_training():
     plain, measured = RBM(4, 3, seed=0), RBM(4, 3, seed=0)
     fit(plain, DATA, epochs=2, batch_size=10)
