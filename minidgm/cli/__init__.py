@@ -1,4 +1,4 @@
-"""The ``minidgm`` command: one file a subcommand, each with ``HELP``, ``arguments(parser)`` and ``run(args)``.
+"""The ``minidgm`` command: a file a subcommand, each with ``HELP``, ``arguments(parser)``, ``run(args)``.
 
 Results go to stdout, progress and errors to stderr, so that ``--json`` can be piped. Exit codes: 0 success,
 1 failure (an identity that does not hold, a diverged training, a full disk), 2 bad input, 130 interrupted.

@@ -20,7 +20,7 @@ EXAMPLES = """\
 examples:
   minidgm check                          every model of the library
   minidgm check RBM --max-examples 100
-  minidgm check my_model.py:MyRBM        a class of your own; it needs methods such as energy(v, h), no base class
+  minidgm check my_model.py:MyRBM        a class of yours: methods such as energy(v, h), no base class
   minidgm check runs/demo                the model of a run
   minidgm check RBM --identity "free energy" --identity 11 --json
 
@@ -32,11 +32,17 @@ METHODS = ("energy", "free_energy", "log_prob")
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line."""
     parser.add_argument("target", metavar="MODEL | FILE.py:CLASS | RUN", nargs="?")
-    parser.add_argument("--identity", metavar="NAME_OR_NUMBER", action="append", help="only this one; may be repeated")
-    parser.add_argument("--max-examples", metavar="N", type=int, default=25, help="drawn parameters an identity (25)")
+    parser.add_argument(
+        "--identity", metavar="NAME_OR_NUMBER", action="append", help="only this one; may be repeated"
+    )
+    parser.add_argument(
+        "--max-examples", metavar="N", type=int, default=25, help="drawn parameters an identity (25)"
+    )
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="of the draws (0)")
     parser.add_argument("--backend", metavar="NAME", help="numpy, cupy, or strict (a fake device)")
-    parser.add_argument("--dtype", metavar="NAME", help="float64 (default) or float32, with its wider tolerance")
+    parser.add_argument(
+        "--dtype", metavar="NAME", help="float64 (default) or float32, with its wider tolerance"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -76,7 +82,7 @@ def prove(model: Any, identities: Any = None, progress: bool = True, **options: 
             parts.append(check_model(model, [identity], raises=False, **options))
     return Report(
         model=parts[0].model,
-        results=tuple(result for part in parts for result in part.results),
+        results=tuple(sorted((result for part in parts for result in part.results), key=by_number)),
         not_applicable={name: why for part in parts for name, why in part.not_applicable.items()},
         notes=parts[0].notes,
         seconds=sum(part.seconds for part in parts),
@@ -98,7 +104,9 @@ def show(report: Any) -> None:
 def title(report: Any) -> str:
     """One line: how many identities hold."""
     if not report.results:
-        return f"{report.model}: no identity applies; a check needs methods such as energy(v, h) or log_prob(v)"
+        return (
+            f"{report.model}: no identity applies; a check needs methods such as energy(v, h) or log_prob(v)"
+        )
     held = sum(result.ok for result in report.results)
     return f"{report.model}: {held} of {len(report.results)} identities hold ({report.seconds:.1f} s)"
 
@@ -109,11 +117,14 @@ def table(report: Any) -> str:
         (r.number, r.name, r.equation, text.small(r.worst_error), text.small(r.tolerance), r.verdict)
         for r in report.results
     ]
-    laid = text.table(["no.", "identity", "equation", "worst error", "allowed", "verdict"], rows, right=[3, 4], wrap=2)
+    laid = text.table(
+        ["no.", "identity", "equation", "worst error", "allowed", "verdict"], rows, right=[3, 4], wrap=2
+    )
     lines = laid.split("\n")
     for word, style in (("holds", text.GREEN), ("fails", text.RED), ("raises", text.RED)):
         lines = [
-            line.removesuffix(word) + text.styled(word, style) if line.endswith(f"  {word}") else line for line in lines
+            line.removesuffix(word) + text.styled(word, style) if line.endswith(f"  {word}") else line
+            for line in lines
         ]
     return "\n".join(lines)
 
@@ -155,22 +166,36 @@ def load_class(path: Path, name: str | None) -> Any:
     try:
         spec.loader.exec_module(module)
     except SystemExit as stop:
-        raise UsageError(f"{path} exits when it is imported ({stop}); guard it with __name__ == '__main__'") from stop
+        raise UsageError(
+            f"{path} exits when it is imported ({stop}); guard it with __name__ == '__main__'"
+        ) from stop
     except Exception as error:
         last = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
         line = getattr(error, "lineno", None) or (last[-1].lineno if last else "?")
         raise UsageError(f"{path}, line {line}: {type(error).__name__}: {error}") from error
     finally:
         sys.path.remove(folder)
-    classes = {n: c for n, c in vars(module).items() if inspect.isclass(c) and c.__module__ == module.__name__}
+    classes = {
+        n: c for n, c in vars(module).items() if inspect.isclass(c) and c.__module__ == module.__name__
+    }
     candidates = {n: c for n, c in classes.items() if any(hasattr(c, method) for method in METHODS)}
     if name:
         if name not in vars(module):
-            raise UsageError(f"{path} has no class {name!r}{nearest(name, classes)}; it has: {_names(classes)}")
+            raise UsageError(
+                f"{path} has no class {name!r}{nearest(name, classes)}; it has: {_names(classes)}"
+            )
         return vars(module)[name]
     if len(candidates) != 1:
-        raise UsageError(f"which class of {path}? Write {path}:CLASS; it has: {_names(candidates or classes)}")
+        raise UsageError(
+            f"which class of {path}? Write {path}:CLASS; it has: {_names(candidates or classes)}"
+        )
     return next(iter(candidates.values()))
+
+
+def by_number(result: Any) -> tuple[int, str]:
+    """Order of the catalogue: 2, 7b, 11, 11a."""
+    digits = result.number.rstrip("abcdefghij")
+    return (int(digits) if digits.isdigit() else 10**6, result.number)
 
 
 def _names(classes: Any) -> str:

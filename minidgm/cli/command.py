@@ -98,8 +98,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         args, extra = parser.parse_known_args(argv)
         raise UsageError(f"unknown option {(extra or argv)[0]!r}; see minidgm --help")
     if name not in COMMANDS:
-        hint = nearest(name, COMMANDS) or f". Known: {', '.join(COMMANDS)}"
-        raise UsageError(f"unknown command {name!r}{hint}; see minidgm --help")
+        hint = nearest(name, COMMANDS) or f". Known: {', '.join(COMMANDS)}."
+        raise UsageError(f"unknown command {name!r}{hint} See minidgm --help")
     module: ModuleType = importlib.import_module(f"minidgm.cli.{name}")
     command = Parser(
         prog=f"minidgm {name}",
@@ -114,9 +114,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     if extra:
         options = [option for action in command._actions for option in action.option_strings]
         close = difflib.get_close_matches(extra[0].split("=")[0], options, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
+        hint = f"; did you mean {close[0]!r}?" if close else "."
         what = "option" if extra[0].startswith("-") else "argument"
-        raise UsageError(f"unknown {what} {extra[0]!r}{hint} See minidgm {name} --help".replace("' See", "'; see"))
+        raise UsageError(f"unknown {what} {extra[0]!r}{hint} See minidgm {name} --help")
     args.command = name
     return args
 
@@ -133,7 +133,9 @@ def explain(error: Exception) -> tuple[int, str]:
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         reason = error.strerror or text
-        missing = isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError, FileExistsError))
+        missing = isinstance(
+            error, (FileNotFoundError, NotADirectoryError, IsADirectoryError, FileExistsError)
+        )
         if error.errno in NO_ROOM:
             return 1, f"{where}{reason}; free some space, or write elsewhere with --out"
         return (2 if missing else 1), f"{where}{reason}"

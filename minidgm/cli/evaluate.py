@@ -1,4 +1,4 @@
-"""``minidgm evaluate``: what a trained model is worth, every figure with its kind, standard error and unit."""
+"""``minidgm evaluate``: what a model is worth, every figure with its kind, standard error and unit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from minidgm.cli import runs, text
 from minidgm.cli.progress import Steps
 
-HELP = "Measure the model of a run: log-likelihood (exact where possible, AIS and reverse AIS), and its monitors."
+HELP = "Measure the model of a run: log-likelihood (exact where possible, AIS and reverse AIS), monitors."
 EXAMPLES = """\
 examples:
   minidgm evaluate runs/demo
@@ -16,8 +16,8 @@ examples:
   minidgm evaluate runs/rbm --json > figures.json
   minidgm evaluate runs/rbm --data other.npy
 
-AIS errs below log Z in expectation, so the log-likelihood by AIS errs above; reverse AIS errs on the other side.
-A large distance between the two says that neither is to be trusted.
+AIS errs below log Z in expectation, so the log-likelihood by AIS errs above; reverse AIS errs on the other
+side. A large distance between the two says that neither is to be trusted.
 """
 
 
@@ -26,7 +26,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="the folder of a run")
     parser.add_argument("--data", metavar="NAME_OR_FILE", help="other data than the run's own")
     parser.add_argument("--n-chains", metavar="N", type=int, default=100, help="chains of AIS (100)")
-    parser.add_argument("--n-temperatures", metavar="N", type=int, default=1000, help="temperatures of AIS (1000)")
+    parser.add_argument(
+        "--n-temperatures", metavar="N", type=int, default=1000, help="temperatures of AIS (1000)"
+    )
     parser.add_argument("--seed", metavar="N", type=int, default=0)
     parser.add_argument("--backend", metavar="NAME", help="numpy or cupy; that of the run by default")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -61,7 +63,8 @@ def show(found: Any) -> None:
     """Print partition function and figures, a column for each part of the data."""
     text.heading("partition function")
     lines = [
-        (by, cell(value), value.kind, text.number(value.ess, 1), value.unit) for by, value in found.log_partition.items()
+        (by, cell(value), value.kind, text.number(value.ess, 1), value.unit)
+        for by, value in found.log_partition.items()
     ]
     print(text.table(["log Z by", "value", "kind", "effective samples", "unit"], lines, right=[1, 3]))
     text.heading("means over rows")

@@ -8,6 +8,7 @@ import textwrap
 from typing import Any
 
 from minidgm.cli import text
+from minidgm.cli.check import by_number
 from minidgm.cli.list import summary
 
 HELP = "Show a model's equations, reference, objectives that can train it, and the identities that prove it."
@@ -40,7 +41,11 @@ def run(args: argparse.Namespace) -> int:
     text.heading("reference")
     print(textwrap.fill(page["reference"], text.width(), initial_indent="  ", subsequent_indent="  "))
     text.heading("objectives that can train it")
-    print(textwrap.fill(", ".join(page["objectives"]), text.width(), initial_indent="  ", subsequent_indent="  "))
+    print(
+        textwrap.fill(
+            ", ".join(page["objectives"]), text.width(), initial_indent="  ", subsequent_indent="  "
+        )
+    )
     text.heading("identities")
     rows = [(i["number"], i["name"], i["equation"]) for i in page["identities"]]
     print(text.table(["no.", "identity", "equation"], rows, wrap=2))
@@ -56,17 +61,20 @@ def describe(model_class: Any) -> dict[str, Any]:
     from minidgm.objectives import fitting
 
     subject = Subject(model_class)
-    applicable = [i for i in identities() if not i.reason_not_applicable(subject)]
+    applicable = sorted((i for i in identities() if not i.reason_not_applicable(subject)), key=by_number)
     return {
         "name": model_class.__name__,
         "summary": summary(model_class),
-        "signature": f"{model_class.__name__}{inspect.signature(model_class)}".replace("'", "").replace(" | None", ""),
+        "signature": f"{model_class.__name__}{inspect.signature(model_class)}".replace("'", "").replace(
+            " | None", ""
+        ),
         "module": model_class.__module__,
         "source": model_class.__module__.replace(".", "/") + ".py",
         "equations": dict(getattr(model_class, "equations", {})),
         "reference": getattr(model_class, "reference", ""),
         "objectives": fitting(subject.model),
         "identities": [
-            {"number": i.number, "name": i.name, "equation": i.equation, "source": i.source} for i in applicable
+            {"number": i.number, "name": i.name, "equation": i.equation, "source": i.source}
+            for i in applicable
         ],
     }

@@ -45,4 +45,4 @@ def run(args: argparse.Namespace) -> int:
 
 def summary(thing: Any) -> str:
     """First line of a docstring."""
-    return (inspect.getdoc(thing) or "").partition("\n")[0].rstrip(".")
+    return (inspect.getdoc(thing) or "").partition("\n")[0].rstrip(".").replace("`", "")

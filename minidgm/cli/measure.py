@@ -73,11 +73,14 @@ class Evaluation:
     figures : list of Figure
     rows : dict of str to int
         How many rows of each part were used.
+    label : str
+        The model, in a word or two.
     """
 
     log_partition: dict[str, Estimate]
     figures: list[Figure]
     rows: dict[str, int] = field(default_factory=dict)
+    label: str = ""
 
     def __getitem__(self, quantity_and_method: tuple[str, str]) -> Mapping[str, Estimate]:
         for figure in self.figures:
@@ -93,7 +96,9 @@ class Evaluation:
 
     def to_list(self) -> list[dict[str, Any]]:
         """One dictionary a figure, each with its kind, standard error and unit."""
-        lines = [("log Z", by, None, value) for by, value in self.log_partition.items()]
+        lines: list[tuple[str, str, str | None, Estimate]] = [
+            ("log Z", by, None, value) for by, value in self.log_partition.items()
+        ]
         lines += [(f.quantity, f.by, part, value) for f in self.figures for part, value in f.parts.items()]
         return [
             {
@@ -145,7 +150,11 @@ def evaluate(
     if n_terms(model) <= EXACT_STATES:
         step("exact log Z")
         log_z["enumeration"] = ev.log_partition_exact(model)
-    annealed = {"n_chains": n_chains, "n_temperatures": n_temperatures, "base": ev.base_rate(model, rows["train"])}
+    annealed = {
+        "n_chains": n_chains,
+        "n_temperatures": n_temperatures,
+        "base": ev.base_rate(model, rows["train"]),
+    }
     forward, backward = Generator(seed, model.backend).spawn(2)
     step("AIS")
     log_z["AIS"] = ev.ais(model, rng=forward, **annealed)
@@ -167,7 +176,8 @@ def evaluate(
     if held_out:
         values = {part: ev.free_energy_gap(model, rows["train"], v) for part, v in held_out.items()}
         figures.append(Figure("free-energy gap to train", "free energies", values))
-    return Evaluation(log_z, figures, {part: len(v) for part, v in rows.items()})
+    label = f"{type(model).__name__}, {model.n_hidden} hidden"
+    return Evaluation(log_z, figures, {part: len(v) for part, v in rows.items()}, label)
 
 
 def baselines(model: Any, rows: Mapping[str, Any]) -> list[Figure]:
@@ -202,7 +212,9 @@ def rows_of(model: Any, data: Any) -> dict[str, Any]:
     for part in PARTS:
         rows = getattr(data, part)
         if len(rows):
-            rows = spread(rows, ROWS) if is_array(rows) else rows[np.arange(0, len(rows), -(-len(rows) // ROWS))]
+            rows = (
+                spread(rows, ROWS) if is_array(rows) else rows[np.arange(0, len(rows), -(-len(rows) // ROWS))]
+            )
             found[part] = model.check_data(rows, f"{data.name}.{part}")
     return found
 

@@ -18,6 +18,7 @@ SHORT = {
     "mean_gap": "mean gap",
 }
 LINES = 10
+BAR = "{desc} {percentage:3.0f}%|{bar:24}| {n_fmt}/{total_fmt}"
 MOST = 4
 
 
@@ -52,7 +53,7 @@ class Progress(Callback):
                 unit="epoch",
                 file=self.stream,
                 dynamic_ncols=True,
-                bar_format="{desc} {percentage:3.0f}%|{bar:24}| {n_fmt}/{total_fmt} epochs, {elapsed}{postfix}",
+                bar_format=BAR + " epochs, {elapsed}{postfix}",
             )
 
     def on_record(self, training: Any) -> None:
@@ -105,7 +106,7 @@ class Steps:
                 file=sys.stderr,
                 dynamic_ncols=True,
                 leave=False,
-                bar_format="{desc} {percentage:3.0f}%|{bar:24}| {n_fmt}/{total_fmt}{postfix}",
+                bar_format=BAR + "{postfix}",
             )
         elif self.on:
             note(f"{self.label}: {self.total} to do")

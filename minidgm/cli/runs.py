@@ -16,8 +16,8 @@ from __future__ import annotations
 import json
 import os
 import platform
-import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -26,16 +26,28 @@ from minidgm.cli import toml
 from minidgm.errors import DataError
 from minidgm.serialization import write_atomically
 
-CONFIG, ENVIRONMENT, METRICS, MODEL = "config.toml", "environment.json", "metrics.jsonl", "model.safetensors"
-CHECKPOINT, SUMMARY, EVALUATION, CHECKS, REPORT = (
-    "checkpoint",
-    "summary.json",
-    "evaluation.json",
-    "checks.json",
-    "report.html",
+CONFIG = "config.toml"
+ENVIRONMENT = "environment.json"
+METRICS = "metrics.jsonl"
+MODEL = "model.safetensors"
+CHECKPOINT = "checkpoint"
+SUMMARY = "summary.json"
+EVALUATION = "evaluation.json"
+CHECKS = "checks.json"
+REPORT = "report.html"
+LARGER = "larger"  # the demo's second model, a run of its own
+PICTURES = (
+    "learning_curve.png",
+    "samples.png",
+    "samples.npy",
+    "samples-larger.png",
+    "means.png",
+    "means-larger.png",
+    "filters.png",
+    "digits.png",
+    "digits-grey.png",
 )
-PICTURES = ("learning_curve.png", "samples.png", "filters.png", "samples.npy")
-OWNED = (CONFIG, ENVIRONMENT, METRICS, MODEL, CHECKPOINT, SUMMARY, EVALUATION, CHECKS, REPORT, *PICTURES)
+OWNED = (CONFIG, ENVIRONMENT, METRICS, MODEL, SUMMARY, EVALUATION, CHECKS, REPORT, *PICTURES)
 LIBRARIES = ("numpy", "scipy", "safetensors", "autograd", "hypothesis", "matplotlib")
 
 
@@ -56,9 +68,7 @@ class Run:
         return self.path / name
 
     @classmethod
-    def create(
-        cls, path: str | os.PathLike[str], config: Mapping[str, Any], overwrite: bool = False
-    ) -> Run:
+    def create(cls, path: str | os.PathLike[str], config: Mapping[str, Any], overwrite: bool = False) -> Run:
         """Make a folder and write configuration and environment into it.
 
         Parameters
@@ -84,7 +94,9 @@ class Run:
             run.write_config()
         except OSError as error:
             reason = error.strerror or str(error)
-            raise DataError(f"cannot write to {folder}: {reason}; choose another folder with --out") from error
+            raise DataError(
+                f"cannot write to {folder}: {reason}; choose another folder with --out"
+            ) from error
         run.write_json(ENVIRONMENT, environment(str(config.get("backend", "numpy"))))
         return run
 
@@ -174,21 +186,26 @@ def _check_free(folder: Path, command: str, overwrite: bool) -> None:
         return
     if not is_run(folder):
         raise DataError(
-            f"{folder} exists and is not a run of minidgm: nothing was touched; choose another folder with --out"
+            f"{folder} exists and is no run of minidgm: nothing was touched; choose another folder with --out"
         )
     if not overwrite:
         go_on = ", continue it with --resume" if command == "train" else ""
-        raise DataError(f"{folder} already holds a run: choose another --out{go_on}, or replace it with --overwrite")
+        raise DataError(
+            f"{folder} already holds a run: choose another --out{go_on}, or replace it with --overwrite"
+        )
 
 
 def clear(folder: Path) -> None:
     """Delete what a run wrote in a folder, and nothing else."""
     for name in OWNED:
-        item = folder / name
-        if item.is_dir() and not item.is_symlink():
-            shutil.rmtree(item)
-        else:
-            item.unlink(missing_ok=True)
+        (folder / name).unlink(missing_ok=True)
+    for path in (folder / CHECKPOINT).glob("*step-*.safetensors*"):
+        path.unlink()
+    if is_run(folder / LARGER):
+        clear(folder / LARGER)
+    for name in (CHECKPOINT, LARGER):
+        with suppress(OSError):  # it is not there, or holds what a run did not write
+            (folder / name).rmdir()
 
 
 def environment(backend: str) -> dict[str, Any]:

@@ -29,8 +29,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--n", metavar="N", type=int, default=60, help="how many (60)")
     parser.add_argument("--steps", metavar="N", type=int, default=1000, help="Gibbs sweeps (1000)")
     parser.add_argument("--seed", metavar="N", type=int, default=0)
-    parser.add_argument("--mean", action="store_true", help="visible means of the last sweep in place of draws")
-    parser.add_argument("--out", metavar="FILE", help=".npy, .csv or .png; RUN/samples.png or .npy by default")
+    parser.add_argument(
+        "--mean", action="store_true", help="visible means of the last sweep in place of draws"
+    )
+    parser.add_argument(
+        "--out", metavar="FILE", help=".npy, .csv or .png; RUN/samples.png or .npy by default"
+    )
     parser.add_argument("--shape", metavar=("H", "W"), type=int, nargs=2, help="shape of an image")
     parser.add_argument("--backend", metavar="NAME", help="numpy or cupy; that of the run by default")
     parser.add_argument("--overwrite", action="store_true", help="replace --out where it exists")
@@ -52,7 +56,9 @@ def run(args: argparse.Namespace) -> int:
     if name.suffix == ".png":
         shape = shape or square(model.n_visible)
         if math.prod(shape) != model.n_visible:
-            raise UsageError(f"--shape {shape[0]} {shape[1]} has {math.prod(shape)} pixels, a sample {model.n_visible}")
+            raise UsageError(
+                f"--shape {shape[0]} {shape[1]} has {math.prod(shape)} pixels, a sample {model.n_visible}"
+            )
     rng = Generator(args.seed, model.backend)
     text.note(f"drawing {args.n} chains of {args.steps} sweeps")
     v = model.sample(args.n, rng, steps=args.steps)
@@ -60,7 +66,9 @@ def run(args: argparse.Namespace) -> int:
         v = model.reconstruct(v, rng)
     write(name, to_numpy(v), shape)
     if args.json:
-        text.print_json({"file": str(name), "n": args.n, "steps": args.steps, "seed": args.seed, "shape": list(v.shape)})
+        text.print_json(
+            {"file": str(name), "n": args.n, "steps": args.steps, "seed": args.seed, "shape": list(v.shape)}
+        )
     else:
         print(f"{args.n} samples written to {name}")
     return 0

@@ -19,9 +19,21 @@ from minidgm.cli.command import UsageError
 from minidgm.errors import DataError, unknown
 from minidgm.optim.checks import count
 
-VALUES: dict[str, Any] = {"command": "train", "minidgm": None, "seed": 0, "backend": "numpy", "dtype": "float32"}
+VALUES: dict[str, Any] = {
+    "command": "train",
+    "minidgm": None,
+    "seed": 0,
+    "backend": "numpy",
+    "dtype": "float32",
+}
 TABLES = ("model", "data", "objective", "optimizer", "training")
-TRAINING: dict[str, Any] = {"epochs": 50, "batch_size": 100, "patience": None, "monitor": None, "measure_every": None}
+TRAINING: dict[str, Any] = {
+    "epochs": 50,
+    "batch_size": 100,
+    "patience": None,
+    "monitor": None,
+    "measure_every": None,
+}
 SET_BY_VALUES = ("backend", "dtype", "seed")
 N_HIDDEN = 64
 MEASUREMENTS = 50
@@ -33,7 +45,9 @@ def from_file(path: str | Path) -> dict[str, Any]:
     config = toml.read(Path(path))
     for key, value in config.items():
         if key not in VALUES and key not in TABLES:
-            raise unknown(f"key in {path}", key, [*(k for k in VALUES if k not in ("command", "minidgm")), *TABLES])
+            raise unknown(
+                f"key in {path}", key, [*(k for k in VALUES if k not in ("command", "minidgm")), *TABLES]
+            )
         if (key in TABLES) != isinstance(value, Mapping):
             expected = "a table" if key in TABLES else "a value"
             raise DataError(f"{path}: {key} = {value!r}, expected {expected}")
@@ -91,17 +105,19 @@ class Settings:
     model, objective, optimizer
     """
 
-    def __init__(self, raw: Mapping[str, Any]):
+    def __init__(self, raw: Mapping[str, Any], command: str = "train"):
         values = {key: raw.get(key, default) for key, default in VALUES.items()}
         from minidgm import __version__
 
-        values["minidgm"] = __version__
+        values |= {"command": command, "minidgm": __version__}
         if not isinstance(values["seed"], int) or isinstance(values["seed"], bool) or values["seed"] < 0:
             raise DataError(f"seed = {values['seed']!r}, expected a whole number from 0 on")
         tables = {name: dict(raw.get(name, {})) for name in TABLES}
         self.training = {**TRAINING, **_checked("training", tables["training"], list(TRAINING))}
         if self.training["measure_every"] is None:
-            self.training["measure_every"] = max(1, count("epochs", self.training["epochs"], low=0) // MEASUREMENTS)
+            self.training["measure_every"] = max(
+                1, count("epochs", self.training["epochs"], low=0) // MEASUREMENTS
+            )
         model_name, model_class = _named("model", tables["model"], registry.models())
         objective = _optional(tables["objective"], registry.objectives())
         optimizer = tables["optimizer"]
@@ -130,7 +146,7 @@ class Settings:
         width = int(self.data.train.shape[1])
         if options.get("n_visible", width) != width:
             raise DataError(
-                f"model.n_visible = {options['n_visible']!r}, but rows of {self.data.name} have {width} columns"
+                f"model.n_visible = {options['n_visible']!r}, but rows of {self.data.name} have {width}"
             )
         needed = [p.name for p in inspect.signature(cls).parameters.values() if p.default is p.empty]
         if "n_hidden" in needed:
@@ -175,7 +191,7 @@ def load_data(table: Mapping[str, Any], visible: str = "bernoulli") -> tuple[Any
             setattr(data, part, rows.reshape(len(rows), -1))
     if len(getattr(data.train, "shape", ())) != 2:
         raise DataError(
-            f"{data.name} is made of sequences, not of rows; expected a data set [n, d] such as digits or mnist"
+            f"{data.name} is made of sequences; expected a data set of rows, [n, d], such as digits or mnist"
         )
     bound = {p.name: p.default for p in inspect.signature(function).parameters.values()}
     bound.pop("path", None)

@@ -27,20 +27,34 @@ what `name` names; the command line overrides it. `config.toml` of any run is a 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line."""
-    parser.add_argument("model", metavar="MODEL", nargs="?", help="a model's name, such as RBM (see `minidgm list`)")
-    parser.add_argument("--data", metavar="NAME_OR_FILE", help="a data set's name, or a .npy, .npz, .csv, .mat or idx file")
-    parser.add_argument("--binarize", metavar="HOW", help="fixed, dynamic or threshold: how grey levels become bits")
-    parser.add_argument("--objective", metavar="NAME", help="gradient estimator, such as CD, PCD, PseudoLikelihood")
+    parser.add_argument(
+        "model", metavar="MODEL", nargs="?", help="a model's name, such as RBM (see `minidgm list`)"
+    )
+    parser.add_argument(
+        "--data", metavar="NAME_OR_FILE", help="a data set's name, or a .npy, .npz, .csv, .mat or idx file"
+    )
+    parser.add_argument(
+        "--binarize", metavar="HOW", help="fixed, dynamic or threshold: how grey levels become bits"
+    )
+    parser.add_argument(
+        "--objective", metavar="NAME", help="gradient estimator, such as CD, PCD, PseudoLikelihood"
+    )
     parser.add_argument("--optimizer", metavar="NAME", help="SGD, Momentum, Nesterov, Adam, AdamW")
     parser.add_argument("--learning-rate", metavar="RATE", type=float)
     parser.add_argument("--n-hidden", metavar="N", type=int, help="hidden units")
-    parser.add_argument("--epochs", metavar="N", type=int, help="passes over the data, from the beginning of the run")
+    parser.add_argument(
+        "--epochs", metavar="N", type=int, help="passes over the data, from the beginning of the run"
+    )
     parser.add_argument("--batch-size", metavar="N", type=int, help="rows a step")
-    parser.add_argument("--patience", metavar="N", type=int, help="stop when validation has not improved for N epochs")
+    parser.add_argument(
+        "--patience", metavar="N", type=int, help="stop when validation has not improved for N epochs"
+    )
     parser.add_argument("--seed", metavar="N", type=int)
     parser.add_argument("--backend", metavar="NAME", help="numpy (default) or cupy")
     parser.add_argument("--dtype", metavar="NAME", help="float32 (default) or float64")
-    parser.add_argument("--set", metavar="TABLE.KEY=VALUE", action="append", default=[], help="any other setting")
+    parser.add_argument(
+        "--set", metavar="TABLE.KEY=VALUE", action="append", default=[], help="any other setting"
+    )
     parser.add_argument("--config", metavar="FILE", help="settings from a TOML file")
     parser.add_argument("--out", metavar="RUN", required=True, help="the folder of the run")
     parser.add_argument("--resume", action="store_true", help="continue the run in this folder")
@@ -63,7 +77,9 @@ def run(args: argparse.Namespace) -> int:
     if stored:
         changed = settings.differences(stored, plan.config)
         if changed:
-            raise UsageError(f"--resume must keep the settings of {args.out}; different: {', '.join(changed)}")
+            raise UsageError(
+                f"--resume must keep the settings of {args.out}; different: {', '.join(changed)}"
+            )
         folder = runs.Run(Path(args.out), plan.config)
     else:
         check_rows(plan)
@@ -117,7 +133,8 @@ def check_rows(plan: settings.Settings) -> None:
 def _hint(plan: settings.Settings, problem: str) -> str:
     if "holds NaN" in problem or getattr(plan.model, "visible", None) is None:
         return ""
-    return f" (the model's visibles are {plan.model.visible.name}: --binarize threshold, or --set model.visible=...)"
+    name = plan.model.visible.name
+    return f" (the visible units are {name}: pass --binarize threshold, or --set model.visible=gaussian)"
 
 
 def train(
@@ -192,8 +209,10 @@ def measurements(plan: settings.Settings) -> list[Any]:
         metric = options["monitor"] or "validation_reconstruction_error"
         if options["monitor"] is None and not len(data.validation):
             raise UsageError(f"--patience watches validation rows, and {data.name} has none")
-        mode = "max" if "likelihood" in metric else "min"
-        hooks.append(EarlyStopping(metric, options["patience"], mode, restore_best=True))
+        if "likelihood" in metric:
+            hooks.append(EarlyStopping(metric, options["patience"], "max", restore_best=True))
+        else:
+            hooks.append(EarlyStopping(metric, options["patience"], restore_best=True))
     return hooks
 
 
@@ -208,10 +227,17 @@ def report(folder: runs.Run, summary: dict[str, Any]) -> None:
     """Print the outcome and the next commands."""
     from minidgm.cli.progress import HIDDEN
 
-    print(f"{summary['model']} on {summary['data']['name']}: {summary['epochs']} epochs, {summary['seconds']:.1f} s")
+    print(
+        f"{summary['model']} on {summary['data']['name']}: "
+        f"{summary['epochs']} epochs, {summary['seconds']:.1f} s"
+    )
     last = [(name, value) for name, value in summary["last"].items() if name not in HIDDEN]
     if last:
-        print(text.table(["metric", "last epoch"], [(name, text.number(value, 4)) for name, value in last], right=[1]))
+        print(
+            text.table(
+                ["metric", "last epoch"], [(name, text.number(value, 4)) for name, value in last], right=[1]
+            )
+        )
     print(f"written to {folder.path}; next:")
     for command in ("evaluate", "sample", "check"):
         print(f"  minidgm {command} {folder.path}")
