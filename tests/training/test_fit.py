@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from minidgm import optim
 from minidgm.backend import asarray, to_numpy
+from minidgm.boltzmann.rbm import RBM
 from minidgm.checks.strict import count_host_reads
 from minidgm.errors import DataError, DivergenceError
 from minidgm.parameters import Parameters
@@ -85,6 +86,22 @@ def test_a_step_reads_nothing_from_the_device(home):
             batch_size=2,
             callbacks=[Reads()],
         )
+    assert len(counts) == 6
+    assert len(set(counts)) == 1
+
+
+@pytest.mark.parametrize("objective", ["CD", "PCD", "PseudoLikelihood"])
+def test_an_rbm_on_a_device_is_read_at_the_end_of_an_epoch_only(objective):
+    class Reads(Callback):
+        def on_step_end(self, training):
+            counts.append(reads.count)
+
+    counts = []
+    X = (rows(40, 6) > 0).astype("float32")
+    model = RBM(6, 4, backend="strict", centered=True, seed=0)
+    optimizer = optim.Momentum(0.1, clip=1.0, weight_decay=1e-3)
+    with count_host_reads() as reads:
+        fit(model, X, objective, optimizer, epochs=1, batch_size=7, callbacks=[Reads()])
     assert len(counts) == 6
     assert len(set(counts)) == 1
 
