@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,10 +27,15 @@ SMALL = {
 
 
 def gradient(case: Case, objective: Any, v: np.ndarray, rng: Any = None) -> dict[str, np.ndarray]:
-    """Copy of an objective's gradient on a host batch, as float64."""
-    return {
-        name: host(g).copy() for name, g in objective.gradient(case.model, case.device(v), rng)[0].items()
-    }
+    """Copy of an objective's gradient on a host batch, as float64.
+
+    Of a centred model it is the plain gradient: what centring makes of it is identity 11d.
+    """
+    model = case.model
+    if getattr(model, "centered", False):
+        model = copy.copy(model)
+        model.centered = False
+    return {name: host(g).copy() for name, g in objective.gradient(model, case.device(v), rng)[0].items()}
 
 
 def signed(case: Case, states: np.ndarray, weights: np.ndarray) -> oracle.Gradients:
