@@ -71,7 +71,7 @@ def check_call(name: str, parameters: Any, n_positional: int, keywords: Any) -> 
     TypeError
         If there are too many positional arguments, or a keyword that CuPy does not know.
     """
-    if not isinstance(parameters, list):
+    if not isinstance(parameters, list) or not (n_positional or keywords):
         return
     known = [p.strip("*=/") for p in parameters]
     n_allowed = sum(not p.startswith("*") for p in parameters)
@@ -134,6 +134,8 @@ def _refuse_host(x: np.ndarray, where: str) -> None:
 def _unwrap(x: Any, where: str) -> Any:
     if isinstance(x, StrictArray):
         return x._host
+    if isinstance(x, (int, float)):
+        return x
     if isinstance(x, np.ndarray):
         _refuse_host(x, where)
     if isinstance(x, (list, tuple)):
@@ -155,10 +157,19 @@ def _wrap(x: Any) -> Any:
 def _call(function: Callable[..., Any], where: str, args: Any, kwargs: dict[str, Any]) -> Any:
     out = kwargs.get("out")
     args = [_unwrap(a, where) for a in args]
-    kwargs = {key: _unwrap(value, where) for key, value in kwargs.items()}
+    if kwargs:
+        kwargs = {key: _unwrap(value, where) for key, value in kwargs.items()}
     with np.errstate(all="ignore"):  # a CUDA device neither warns nor raises
         result = function(*args, **kwargs)
     return result if out is None and result is None else _wrap(result) if out is None else out
+
+
+@cache
+def _known_ufunc(ufunc: np.ufunc) -> tuple[str, Any]:
+    for section in ("cupy", "cupyx.scipy.special"):
+        if ufunc.__name__ in api()[section]:
+            return f"{section}.{ufunc.__name__}", api()[section][ufunc.__name__]
+    raise TypeError(f"CuPy {api()['version']} has no ufunc {ufunc.__name__}")
 
 
 class StrictArray(NDArrayOperatorsMixin):
@@ -224,16 +235,14 @@ class StrictArray(NDArrayOperatorsMixin):
         )
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        name = ufunc.__name__
-        parameters = api()["cupy"].get(name, api()["cupyx.scipy.special"].get(name))
-        if parameters is None:
-            raise TypeError(f"CuPy {api()['version']} has no ufunc {name}")
+        where, parameters = _known_ufunc(ufunc)
         out = kwargs.get("out")
-        if method == "__call__":
-            check_call(f"cupy.{name}", parameters, 0, kwargs)
         if isinstance(out, tuple) and len(out) == 1:
             kwargs["out"] = out[0]
-        return _call(getattr(ufunc, method), f"cupy.{name}", inputs, kwargs)
+        if method != "__call__":
+            return _call(getattr(ufunc, method), where, inputs, kwargs)
+        check_call(where, parameters, 0, kwargs)
+        return _call(ufunc, where, inputs, kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         namespace = xp

@@ -96,16 +96,15 @@ class DeviceEngine:
         boosted = a < 1.0
         d = xp.where(boosted, a + 1.0, a) - 1.0 / 3.0
         c = 1.0 / xp.sqrt(9.0 * d)
-        draw, done = d, xp.zeros(shape, bool)
-        for _ in range(GAMMA_ROUNDS):
-            z = self.normal(shape, dtype, None)
-            v = (1.0 + c * z) ** 3
-            positive = v > 0.0
-            log_v = xp.log(xp.where(positive, v, 1.0))
-            log_u = xp.log(self._open_uniform(shape, dtype))
-            accept = positive & (log_u < 0.5 * z * z + d * (1.0 - v + log_v))
-            draw = xp.where(accept & ~done, d * v, draw)
-            done = done | accept
+        z = self.normal((GAMMA_ROUNDS, *shape), dtype, None)
+        log_u = xp.log(self._open_uniform((GAMMA_ROUNDS, *shape), dtype))
+        v = (1.0 + c * z) ** 3
+        positive = v > 0.0
+        log_v = xp.log(xp.where(positive, v, 1.0))
+        accept = positive & (log_u < 0.5 * z * z + d * (1.0 - v + log_v))
+        draw = d
+        for i in range(GAMMA_ROUNDS - 1, -1, -1):  # the first accepted round is the draw
+            draw = xp.where(accept[i], d * v[i], draw)
         u = self._open_uniform(shape, dtype)
         return xp.where(boosted, draw * xp.exp(xp.log(u) / xp.where(boosted, a, 1.0)), draw)
 

@@ -42,18 +42,16 @@ class HostEngine:
         }
 
     def uniform(self, shape: Any, dtype: np.dtype, out: np.ndarray | None) -> np.ndarray:
-        return self.generator.random(shape, dtype=dtype, out=out)
+        return np.asarray(self.generator.random(shape, dtype=dtype, out=out))
 
     def normal(self, shape: Any, dtype: np.dtype, out: np.ndarray | None) -> np.ndarray:
-        return self.generator.standard_normal(shape, dtype=dtype, out=out)
+        return np.asarray(self.generator.standard_normal(shape, dtype=dtype, out=out))
 
     def exponential(self, shape: Any, dtype: np.dtype) -> np.ndarray:
-        return self.generator.standard_exponential(shape, dtype=dtype)
+        return np.asarray(self.generator.standard_exponential(shape, dtype=dtype))
 
     def gumbel(self, shape: Any, dtype: np.dtype) -> np.ndarray:
-        draw = np.maximum(self.exponential(shape, dtype), np.finfo(dtype).tiny)
-        np.log(draw, out=draw)
-        return np.negative(draw, out=draw)
+        return np.asarray(-np.log(np.maximum(self.exponential(shape, dtype), np.finfo(dtype).tiny)))
 
     def gamma(self, shape_parameter: Any, shape: Any, dtype: np.dtype) -> np.ndarray:
         return np.asarray(self.generator.standard_gamma(shape_parameter, shape, dtype=dtype))

@@ -1,4 +1,4 @@
-"""Run the CUDA kernels on the host: compiled by g++ under host_cuda.h, the threads of a small grid in turn."""
+"""Run the CUDA kernels on the host: g++ under host_cuda.h, the threads of a small grid one by one."""
 
 from __future__ import annotations
 
