@@ -24,6 +24,7 @@ extensions = [
     "gallery",
     "api",
     "docstrings",
+    "command_help",
 ]
 exclude_patterns = ["_build", "_static/mathjax"]
 default_role = "py:obj"

@@ -8,6 +8,10 @@ meant to raise, and not by a proxy.
 Exact maximum likelihood shows what the model can do. The others replace the model's expectation by
 something cheaper, and the picture shows what that costs. Every rule has the same start, the same learning
 rate and the same number of steps.
+
+The step is a large one, and plain persistent chains cannot follow a model that changes so fast: they are
+left behind on images that the model no longer believes in. The same chains at several temperatures, which
+exchange their states, have no such trouble.
 """
 
 import minidgm
@@ -51,4 +55,5 @@ epochs = range(50, 4001, 50)
 figure = plotting.series(
     list(epochs), curves, "updates", "mean log-likelihood (nats, exact)", references={"best possible": best}
 )
+figure.axes[0].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8)
 figure.savefig("bars_and_stripes.png", dpi=160)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "docs" / "api"
+# Shown elsewhere: the identities as a table, the command line by its help.
+SKIPPED = ("minidgm.checks.catalogue", "minidgm.cli")
 
 
 def modules() -> list[tuple[str, str]]:
@@ -14,19 +16,18 @@ def modules() -> list[tuple[str, str]]:
         parts = list(path.relative_to(ROOT).with_suffix("").parts)
         if parts[-1] == "__init__":
             parts.pop()
-        if any(part.startswith("_") for part in parts):
+        name = ".".join(parts)
+        if any(part.startswith("_") for part in parts) or name.startswith(SKIPPED):
             continue
         text = ast.get_docstring(ast.parse(path.read_text()))
         if text:
-            found.append((".".join(parts), text.partition("\n")[0]))
+            found.append((name, text.partition("\n")[0]))
     return sorted(found)
 
 
 def page(name: str) -> str:
-    return "\n".join(
-        [name, "=" * len(name), "", f".. automodule:: {name}", "   :members:", "   :show-inheritance:", ""]
-        + ["   :ignore-module-all:", ""]
-    ).replace("inheritance:\n\n", "inheritance:\n")
+    options = ["   :members:", "   :show-inheritance:", "   :ignore-module-all:", ""]
+    return "\n".join([name, "=" * len(name), "", f".. automodule:: {name}", *options])
 
 
 def make(app) -> None:

@@ -57,7 +57,7 @@ def convert(lines: list[str]) -> list[str]:
             literal = True
             directive = previous.lstrip().startswith("..") or previous.startswith("    ")
             if not previous.endswith("::") and not directive and not re.match(r"\s*([-*]|\d+\.) ", previous):
-                out += ["::", ""]
+                out += [".. code-block:: text", ""]
         plain = literal or line.lstrip().startswith((">>>", "..."))
         out.append(line if plain else escape(line))
         i += 1

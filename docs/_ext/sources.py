@@ -46,7 +46,11 @@ def pages(app):
     for path in sorted(getattr(app.env, "minidgm_sources", set())):
         body = highlight((ROOT / path).read_text(), PythonLexer(), formatter)
         title = html.escape(path)
-        yield f"source/{path}", {"title": title, "body": f"<h1>{title}</h1>{body}"}, "page.html"
+        yield (
+            f"source/{path}",
+            {"title": title, "body": f'<h1>{title}</h1><div class="source-page">{body}</div>'},
+            "page.html",
+        )
 
 
 def setup(app):
