@@ -232,19 +232,22 @@ class RBM(GaussianScore, Model):
 
     # Gradients
 
-    def energy_gradient(self, v: Any, h: Any, weights: Any = None, out: Any = None) -> Any:
+    def energy_gradient(
+        self, v: Any, h: Any, weights: Any = None, out: Any = None, scratch: Any = None
+    ) -> Any:
         """sum_i w_i dE(v_i, h_i)/dtheta for any signed weights [n]; into ``out`` (a `Parameters`) if given.
 
         E is linear in each of W, b, c with dE/dW = -v h^T, dE/db = -v, dE/dc = -h, so
 
             sum_i w_i dE_i/dW = -v^T diag(w) h,      = -w^T v for b,      = -w^T h for c.
 
-        h may be a conditional mean: it enters linearly (Rao-Blackwell).
+        h may be a conditional mean: it enters linearly (Rao-Blackwell). ``scratch`` [n, n_hidden] is written
+        over: training loops save an allocation.
         """
         xp = get_xp(v, h, weights)
         out = self.params.like() if out is None else out
         minus_w = -xp.ones(v.shape[0], dtype=v.dtype) if weights is None else -weights
-        xp.matmul(v.T, minus_w[:, None] * h, out=out["W"])
+        xp.matmul(v.T, xp.multiply(minus_w[:, None], h, out=scratch), out=out["W"])
         xp.matmul(minus_w, v, out=out["b"])
         xp.matmul(minus_w, h, out=out["c"])
         for side, unit, x in (("visible", self.visible, v), ("hidden", self.hidden, h)):

@@ -95,7 +95,7 @@ class PersistentContrastiveDivergence(TwoPhase):
         c, own = model.params["c"], model._own("hidden")
         model.hidden.fill(means[:m], c, rng, draw=h, mean=means[:m], **own)
         model.hidden.fill(means[m:], c, mean=means[m:], **own)
-        model.energy_gradient(v, means, weights, grads)
+        model.energy_gradient(v, means, weights, grads, self._scratch.array("scaled", means.shape, means))
         self._state["v"] = v[:m]
 
 
