@@ -157,7 +157,8 @@ def reverse_ais(
     def forward() -> Any:
         return run(path, sample_base(path, n_chains, generator), schedule, generator, executor, block_size)[1]
 
-    start, steps, source = sample_model(path, n_chains, generator, init, gibbs_steps, 1.0, forward)
+    approach = (forward, "the end of a forward run")
+    start, steps, source = sample_model(path, n_chains, generator, init, gibbs_steps, 1.0, approach)
     # A beta that repeats weighs nothing: the sweeps before the annealing.
     log_w, state = run(path, start, [1.0] * steps + schedule[::-1], generator, executor, block_size)
     value, stderr, ess = log_mean_exp(log_w)
@@ -230,13 +231,15 @@ def ais_between(
     def from_biases() -> Any:
         return path.join(model_a.sample(n_chains, generator, steps=0), 0.0, generator)
 
-    start, steps, source = sample_model(path, n_chains, generator, init, gibbs_steps, 0.0, from_biases)
+    approach = (from_biases, "the biases")
+    start, steps, source = sample_model(path, n_chains, generator, init, gibbs_steps, 0.0, approach)
     log_w, state = run(path, start, [0.0] * steps + schedule, generator, executor, block_size)
     value, stderr, ess = log_mean_exp(log_w)
+    exact = "; at most log Z_B - log Z_A in expectation" if source == "exact samples" else ""
     return AnnealedEstimate(
         float(path.log_constants()) + value,
         stderr=stderr,
-        how=f"AIS between models from {source} of the first",
+        how=f"AIS between models from {source}{exact}",
         ess=ess,
         settings=describe(n_chains, schedule, block_size, gibbs_steps=steps),
         log_weights=to_numpy(log_w),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from minidgm.backend import Generator, get_xp
@@ -96,10 +96,8 @@ def run(
     n = parts[0].shape[0]
     blocks = [tuple(part[i : i + block_size] for part in parts) for i in range(0, n, block_size)]
     jobs = [(path, block if isinstance(state, tuple) else block[0], betas) for block in blocks]
-    workers: Iterable[Any] = map(_run_block, jobs, rng.spawn(len(jobs)))
-    if executor is not None:
-        workers = executor.map(_run_block, jobs, rng.spawn(len(jobs)))
-    results = list(workers)
+    spread = map if executor is None else executor.map
+    results = list(spread(_run_block, jobs, rng.spawn(len(jobs))))
     xp = get_xp(parts[0])
     log_w = xp.concatenate([log_w for log_w, _ in results])
     if not bool(xp.isfinite(log_w).all()):
@@ -126,12 +124,18 @@ def sample_base(path: Path, n: int, rng: Generator) -> Any:
 
 
 def sample_model(
-    path: Path, n: int, rng: Generator, init: Any, gibbs_steps: int | None, at: float, approach: Any
+    path: Path,
+    n: int,
+    rng: Generator,
+    init: Any,
+    gibbs_steps: int | None,
+    at: float,
+    approach: tuple[Callable[[], Any], str],
 ) -> tuple[Any, int, str]:
     """States to start from at one end of a path, further sweeps to make, and what the states are.
 
     These are ``init``; else exact samples where the model at this end can be enumerated; else what
-    ``approach()`` returns, with `GIBBS_STEPS` sweeps to come.
+    ``approach``, a function and its description, returns, with `GIBBS_STEPS` sweeps to come.
     """
     model = path.b if at == 1.0 else path.a
     if gibbs_steps is not None:
@@ -144,7 +148,8 @@ def sample_model(
     if can_sample_exactly(model):
         return path.join(exact_samples(model, n, rng), at, rng), gibbs_steps or 0, "exact samples"
     steps = GIBBS_STEPS if gibbs_steps is None else gibbs_steps
-    return approach(), steps, _after("the end of a forward run", steps)
+    function, source = approach
+    return function(), steps, _after(source, steps)
 
 
 def _after(source: str, steps: int) -> str:

@@ -23,7 +23,7 @@ from minidgm.evaluation.ais import ais, reverse_ais
 from minidgm.evaluation.annealing import BLOCK_SIZE, describe, describe_base, path_from_base
 from minidgm.evaluation.estimate import AnnealedEstimate
 from minidgm.evaluation.schedule import check_betas
-from minidgm.numerics import sigmoid
+from minidgm.numerics import log_sigmoid, logsumexp
 
 
 def bridge_sampling(
@@ -131,8 +131,9 @@ def acceptance_ratio(forward: Any, reverse: Any) -> tuple[float, float]:
     shift = math.log(n_f / n_r)
 
     def excess(r: float) -> float:
-        accepted_f, accepted_r = sigmoid(forward - (r + shift)), sigmoid(reverse + (r + shift))
-        return float(accepted_f.sum()) - float(accepted_r.sum())
+        # In logarithms, for acceptances far out in the tails.
+        accepted = (log_sigmoid(forward - (r + shift)), log_sigmoid(reverse + (r + shift)))
+        return float(logsumexp(accepted[0])) - float(logsumexp(accepted[1]))
 
     # At the smallest single-path value the left side is the larger, at the largest the right one.
     low = min(float(forward.min()), float(-reverse.max()))
@@ -144,9 +145,9 @@ def acceptance_ratio(forward: Any, reverse: Any) -> tuple[float, float]:
         low, high = (middle, high) if excess(middle) > 0.0 else (low, middle)
     r = 0.5 * (low + high)
     n = n_f + n_r
-    # Overlap of the two densities of paths, <1 / (2 + 2 cosh)> = <sigmoid(u) sigmoid(-u)> over both runs.
+    # Overlap of the two densities of paths, <1 / (2 + 2 cosh u)> = <sigmoid(u) sigmoid(-u)> over both runs.
     overlap = 0.0
     for u in (forward - (r + shift), -reverse - (r + shift)):
-        overlap += float((sigmoid(u) * sigmoid(-u)).sum()) / n
+        overlap += float(get_xp(u).exp(log_sigmoid(u) + log_sigmoid(-u)).sum()) / n
     variance = (1.0 / overlap - n / n_f - n / n_r) / n if overlap > 0.0 else math.inf
     return r, math.sqrt(max(variance, 0.0))

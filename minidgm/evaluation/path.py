@@ -31,8 +31,10 @@ from minidgm.backend import get_xp
 
 
 class Path:
-    """A path between two models; `anneal` is the plain loop that all paths share."""
+    """A path from model ``a`` to model ``b``; `anneal` is the plain loop that all paths share."""
 
+    a: Any
+    b: Any
     reversible = True  # each sweep satisfies detailed balance: the time-reversed run uses the same sweeps
 
     def log_increment(self, state: Any, here: float, there: float) -> Any:
@@ -100,7 +102,7 @@ class HarmoniumPath(Path):
         return tuple(
             model.hidden.distribution(scale * model.hidden_field(v), **model._own("hidden"))
             for model, scale in ((self.a, 1.0 - beta), (self.b, beta))
-        )  # type: ignore[return-value]
+        )
 
     def visible_given_hidden(self, h_a: Any, h_b: Any, beta: float) -> Any:
         """Distribution of v given both hidden layers at ``beta``."""
