@@ -110,8 +110,6 @@ class Parameters(MutableMapping[str, Any]):
         view = self._views.get(name)
         if view is None:
             raise KeyError(f"{self._unknown(name)} Names cannot be added: they are the model's structure.")
-        if value is view:  # params["W"] += x
-            return
         found = get_backend(value)
         if found is None:
             value = asarray(value, self.backend)

@@ -252,11 +252,10 @@ def test_files_that_are_none_are_refused(content, tmp_path):
         load(tmp_path / "file")
 
 
-def test_a_long_header_is_not_read(tmp_path, monkeypatch):
+def test_a_long_header_is_not_read(good, monkeypatch):
     monkeypatch.setattr("minidgm.serialization.MAX_HEADER", 100)
-    (tmp_path / "file").write_bytes(with_header(b" " * 200))
     with pytest.raises(ModelFileError, match="truncated, corrupted or foreign"):
-        load(tmp_path / "file")
+        load(good)
 
 
 def test_every_truncation_is_refused(good, tmp_path):

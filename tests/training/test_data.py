@@ -98,6 +98,19 @@ def test_rows_that_are_resampled_are_drawn_anew_and_restored():
     np.testing.assert_array_equal(next(loaded.epoch(_shuffle(), start=1)), following)
 
 
+def test_the_state_is_that_of_the_batch_handed_out_however_far_ahead_rows_are_taken(monkeypatch):
+    def eager(batches, backend, dtype):
+        return iter(list(batches))
+
+    X = Resampled(np.full((10, 3), 0.5, dtype="float32"), seed=3)
+    plain = data.source(X, Point(), 4)
+    states = [plain.state() for _ in plain.epoch(_shuffle())]
+    X.set_state({"seed": 3, "presentations": 0})
+    monkeypatch.setattr(data, "prefetch", eager)
+    assert [plain.state() for _ in plain.epoch(_shuffle())] == states
+    assert len({str(state) for state in states}) == 3
+
+
 def _shuffle():
     from minidgm.backend import Generator
 

@@ -195,6 +195,13 @@ def test_the_cause_names_the_learning_rate_when_the_parameters_ran_away():
 
 
 @pytest.mark.parametrize("backend", ["numpy", "strict"])
+def test_an_update_that_overflows_is_found_though_every_gradient_was_finite(backend):
+    model = Point(dtype="float32", backend=backend)
+    with pytest.raises(DivergenceError, match=r"step 1: parameter 'b' is not finite .*an update overflowed"):
+        fit(model, 1e10 * rows(4), Squares(), optim.SGD(1e30), epochs=1, batch_size=4)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "strict"])
 def test_parameters_that_start_out_broken_are_refused(backend):
     model = Point(backend=backend)
     model.params["b"][1] = np.nan
