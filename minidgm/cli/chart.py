@@ -47,7 +47,7 @@ def line_chart(
     for y in y_ticks:
         _, at = place(0.0, y)
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at}" y2="{at}"/>')
-        parts.append(f'<text x="{LEFT - 8}" y="{at + 4}" text-anchor="end">{y:g}</text>')
+        parts.append(f'<text x="{LEFT - 8}" y="{at + 4}" text-anchor="end">{_minus(y)}</text>')
     for x in x_ticks:
         if x <= x_end:
             parts.append(
@@ -89,3 +89,7 @@ def spread_out(labels: list[tuple[float, str, str]], apart: float = 16.0) -> lis
             at = placed[-1][0] + apart
         placed.append((at, name, style))
     return placed
+
+
+def _minus(x: float) -> str:
+    return f"{x:g}".replace("-", "\N{MINUS SIGN}")

@@ -184,6 +184,8 @@ def load_class(path: Path, name: str | None) -> Any:
             raise UsageError(
                 f"{path} has no class {name!r}{nearest(name, classes)}; it has: {_names(classes)}"
             )
+        if not inspect.isclass(vars(module)[name]):
+            raise UsageError(f"{path}: {name} is no class; it has: {_names(classes)}")
         return vars(module)[name]
     if len(candidates) != 1:
         raise UsageError(

@@ -96,8 +96,9 @@ def _likelihoods(results: dict[str, Any]) -> str:
     return f"""\
 <h2>Log-likelihood</h2>
 <p>Mean log-probability of an image in nats; larger is better. The first two lines have no hidden units: every
-pixel a fair coin, and every pixel a coin with its own bias. AIS errs below log Z in expectation, so a likelihood
-by AIS tends to be too high; reverse AIS errs on the other side, which makes the pair a check of itself.</p>
+pixel a fair coin, and every pixel a coin with its own bias. AIS errs below log Z in expectation, so a
+likelihood by AIS tends to be too high; reverse AIS errs on the other side, which makes the pair
+a check of itself.</p>
 {table(head, lines, numbers=(2, 3, 4), main=main)}"""
 
 
@@ -120,13 +121,14 @@ def _learning(results: dict[str, Any]) -> str:
     }
     independent = float(results["evaluation"]["baseline log-likelihood", "independent bits"]["validation"])
     chart = line_chart(curves, "epoch", "log-likelihood, nats", {"independent pixels": independent})
-    objective, n_epochs = results["plan"].objective, results["plan"].training["epochs"]
+    objective, training = results["plan"].objective, results["plan"].training
+    n_epochs, every = training["epochs"], training["measure_every"]
     return f"""\
 <h2>Learning</h2>
 <figure>{chart}
 <figcaption><b>Exact log-likelihood while the smaller machine learns</b>, nats an image. Its objective,
-{html.escape(type(objective).__name__)} with {objective.n_chains} chains, never sees this number: it is computed
-by enumeration every {results["plan"].training["measure_every"]} of the {n_epochs:,} epochs.</figcaption></figure>"""
+{html.escape(type(objective).__name__)} with {objective.n_chains} chains, never sees this number: it is
+computed by enumeration every {every} of the {n_epochs:,} epochs.</figcaption></figure>"""
 
 
 def _samples(results: dict[str, Any]) -> str:
@@ -138,7 +140,7 @@ def _samples(results: dict[str, Any]) -> str:
         ("samples.png", f"<b>{small} hidden units</b>: exact, independent draws of v, by enumeration."),
         (
             "samples-larger.png",
-            f"<b>{large} hidden units</b>: ends of {SWEEPS:,} Gibbs sweeps from the biases alone, a chain each.",
+            f"<b>{large} hidden units</b>: ends of {SWEEPS:,} Gibbs sweeps from the biases alone.",
         ),
         ("digits-grey.png", "<b>Data</b>: the same digits in their own grey levels."),
         ("means.png", f"<b>{small} hidden units</b>: the mean of p(v | h), h drawn for each image above."),
@@ -163,9 +165,9 @@ def _monitors(results: dict[str, Any]) -> str:
     head, lines = monitors(results["evaluation"], results["larger"])
     return f"""\
 <h2>Monitors</h2>
-<p>What one watches where log Z is out of reach, in nats an image. The gap is mean F(rows) − mean F(train), from
-which log Z cancels: growth means overfitting. The pseudo-likelihood is neither the likelihood nor a bound on
-it.</p>
+<p>What one watches where log Z is out of reach, in nats an image. The gap is mean F(rows) − mean F(train),
+from which log Z cancels: growth means overfitting. The pseudo-likelihood is neither the likelihood nor
+a bound on it.</p>
 {table(head, lines, numbers=(1, 2, 3))}"""
 
 
@@ -179,9 +181,10 @@ def _identities(results: dict[str, Any]) -> str:
     head = ["no.", "identity", "equation", "worst error", "allowed", "verdict"]
     return f"""\
 <h2>Proofs</h2>
-<p>Each line is a property that holds for <em>all</em> parameters of the model, tried on parameters, batches and
-seeds that were drawn, shrunk if one fails, and compared in float64 with plain enumeration or with automatic
-differentiation of the density. Statistical identities show statistic over threshold, at a false-alarm rate of
+<p>Each line is a property that holds for <em>all</em> parameters of the model, tried on parameters, batches
+and seeds that were drawn, shrunk if one fails, and compared in float64 with plain enumeration or with
+automatic differentiation of the density. Statistical identities show statistic over threshold, at a
+false-alarm rate of
 10<sup>−6</sup>.
 {notes}</p>
 {table(head, lines, numbers=(3, 4), math_column=2)}"""

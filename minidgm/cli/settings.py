@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from minidgm import registry
+from minidgm.backend import is_array
 from minidgm.cli import toml
 from minidgm.cli.command import UsageError
 from minidgm.errors import DataError, unknown
@@ -166,7 +167,8 @@ class Settings:
 def load_data(table: Mapping[str, Any], visible: str = "bernoulli") -> tuple[Any, dict[str, Any]]:
     """Make a data set of rows from a ``[data]`` table; return it with the complete table.
 
-    Grey levels become bits by threshold for models of bits, unless ``binarize`` says otherwise.
+    Grey levels become bits by threshold for models of bits or spins, unless ``binarize`` says otherwise; for
+    models of spins bits become -1 and 1.
     """
     table = dict(table)
     if ("name" in table) == ("file" in table):
@@ -182,20 +184,33 @@ def load_data(table: Mapping[str, Any], visible: str = "bernoulli") -> tuple[Any
         head = {"file": str(table["file"]), "sha256": _digest(Path(table["file"]), table.get("sha256"))}
         options = _checked("data", table, _arguments(function, without=("path",)), extra=("file", "sha256"))
         arguments = (table["file"],)
-    if visible == "bernoulli" and "binarize" in _arguments(function) and "name" in head:
+    if visible in ("bernoulli", "spin") and "binarize" in _arguments(function) and "name" in head:
         options.setdefault("binarize", "threshold")
     data = function(*arguments, **options)
     if getattr(data.train, "ndim", 0) > 2:
-        for part in ("train", "validation", "test"):
-            rows = getattr(data, part)
-            setattr(data, part, rows.reshape(len(rows), -1))
+        _each_part(data, lambda rows: rows.reshape(len(rows), -1))
     if len(getattr(data.train, "shape", ())) != 2:
         raise DataError(
             f"{data.name} is made of sequences; expected a data set of rows, [n, d], such as digits or mnist"
         )
+    if visible == "spin":
+        _each_part(data, _spins)
     bound = {p.name: p.default for p in inspect.signature(function).parameters.values()}
     bound.pop("path", None)
     return data, {**head, **_set({**bound, **options})}
+
+
+def _each_part(data: Any, change: Callable[[Any], Any]) -> None:
+    for part in ("train", "validation", "test"):
+        setattr(data, part, change(getattr(data, part)))
+
+
+def _spins(rows: Any) -> Any:
+    if not is_array(rows):
+        raise DataError(
+            "binarize = 'dynamic' draws bits, and the model takes spins: use 'threshold' or 'fixed'"
+        )
+    return 2.0 * rows - 1.0 if bool(((rows == 0) | (rows == 1)).all()) else rows
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

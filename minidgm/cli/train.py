@@ -156,8 +156,8 @@ def train(
 
     options = plan.training
     bar = Progress(label or f"{type(plan.model).__name__} on {plan.data.name}", progress)
-    hooks = [*measurements(plan), JSONLines(folder / runs.METRICS), bar]
     try:
+        hooks = [*measurements(plan), JSONLines(folder / runs.METRICS), bar]
         history = fit(
             plan.model,
             plan.data.train,
