@@ -37,6 +37,8 @@ _HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
 def sigmoid(x: Any) -> Any:
     """Logistic function 1 / (1 + exp(-x)), as (1 + tanh(x/2)) / 2: one transcendental, no overflow.
 
+    While autograd traces it is ``exp(-logaddexp(0, -x))``: autograd's derivative of tanh overflows.
+
     Parameters
     ----------
     x : array [...]
@@ -52,7 +54,10 @@ def sigmoid(x: Any) -> Any:
     >>> sigmoid(np.array([-1e4, 0.0, 1e4]))
     array([0. , 0.5, 1. ])
     """
-    return 0.5 * (1.0 + get_xp(x).tanh(0.5 * x))
+    xp = get_xp(x)
+    if xp.__name__ == "autograd.numpy":
+        return xp.exp(-xp.logaddexp(0.0, -x))
+    return 0.5 * (1.0 + xp.tanh(0.5 * x))
 
 
 def softplus(x: Any) -> Any:
@@ -135,7 +140,8 @@ def log1mexp(x: Any) -> Any:
     near = safe > -_LOG_2
     log_near = xp.log(-xp.expm1(xp.where(near, safe, -1.0)))
     log_far = xp.log1p(-xp.exp(xp.where(near, -1.0, safe)))
-    return xp.where(negative, xp.where(near, log_near, log_far), xp.where(x == 0.0, -math.inf, math.nan))
+    value = xp.where(near, log_near, log_far)
+    return xp.where(x == 0.0, -math.inf, xp.where(negative, value, math.nan))
 
 
 def xlogy(x: Any, y: Any) -> Any:
@@ -163,8 +169,7 @@ def _log(xp: Any, x: Any) -> Any:
     # -inf at 0 and NaN below without a floating-point warning.
     positive = x > 0.0
     logarithm = xp.log(xp.where(positive, x, 1.0))
-    # Two Python scalars alone would make a float64 array.
-    return xp.where(positive, logarithm, xp.where(x == 0.0, -math.inf, math.nan * xp.where(positive, 1.0, x)))
+    return xp.where(x == 0.0, -math.inf, xp.where(positive, logarithm, math.nan))
 
 
 def log_ndtr(x: Any) -> Any:

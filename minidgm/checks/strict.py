@@ -400,7 +400,7 @@ class _Function:
         if name in ("arange", "linspace") and any(isinstance(a, StrictArray) for a in args):
             _host_read(f"{name}()")
         result = _call(self._host, where, args, kwargs)
-        return StrictArray(result) if name in _SCALAR_ON_HOST else result
+        return StrictArray(result) if isinstance(result, (bool, int)) and name in _SCALAR_ON_HOST else result
 
     def __getattr__(self, name: str) -> Any:
         if not isinstance(self._host, np.ufunc) or name not in _UFUNC_METHODS:

@@ -61,8 +61,9 @@ def test_logarithms_never_meet_zero(dtype):
         device.bits = lambda n, word=word: np.full(n, word, dtype=np.uint32)
         u = device._open_uniform((4,), dtype)
         assert ((u > 0) & (u < 1)).all()
-        for draw in (device.exponential((4,), dtype), device.gumbel((4,), dtype), device.normal((4,), dtype, None)):
-            assert np.isfinite(draw).all()
+        assert np.isfinite(device.exponential((4,), dtype)).all()
+        assert np.isfinite(device.gumbel((4,), dtype)).all()
+        assert np.isfinite(device.normal((4,), dtype, None)).all()
 
 
 def test_integers_never_reach_the_upper_end():
