@@ -59,6 +59,11 @@ def log_integral(
     accuracy : float
         Change between levels at which to stop.
 
+    Returns
+    -------
+    float
+        Infinite where the density does not fall off within 40 of the origin.
+
     Raises
     ------
     ValueError
@@ -67,8 +72,10 @@ def log_integral(
     if domain.n > 2:
         raise ValueError(f"quadrature is for one or two dimensions, not {domain.n}")
     low, high = _support(log_density, domain)
+    if max(np.abs(low).max(), high.max()) > REACH:
+        return math.inf
     previous = math.inf
-    for level in range(6):
+    for level in range(5):
         value = _quadrature(log_density, domain, low, high, level)
         if abs(value - previous) <= accuracy * max(1.0, abs(value)):
             return value

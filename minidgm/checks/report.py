@@ -105,7 +105,8 @@ class Report:
         }
 
     def __str__(self) -> str:
-        return self.table() + "".join("\n\n" + r.message for r in self.failures)
+        remarks = "".join(f"\n  note: {r.name}: {r.message}" for r in self.results if r.ok and r.message)
+        return self.table() + remarks + "".join("\n\n" + r.message for r in self.failures)
 
     def table(self) -> str:
         """Return the table alone: number, identity, equation, worst error, tolerance, verdict."""

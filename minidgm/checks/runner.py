@@ -20,7 +20,7 @@ from minidgm.checks.report import Report, Result, failure_message
 from minidgm.checks.subject import Subject
 from minidgm.errors import IdentityError
 
-SHRINK_SECONDS = 10.0
+SHRINK_SECONDS = 3.0
 
 
 def check_model(

@@ -28,7 +28,7 @@ def arrays(shape: tuple[int, ...], largest: float = 30.0) -> st.SearchStrategy[n
     All entries are multiples of a hundredth of a power of ten, so that a failing example reads well.
     """
     size = int(np.prod(shape))
-    magnitudes = [m for m in (1.0, 0.1, 0.0, 3.0, largest / 3.0) if 3.0 * m <= max(largest, 3.0)]
+    magnitudes = [m for m in (1.0, 1.0, 3.0, largest / 3.0, 0.1, 0.0) if 3.0 * m <= max(largest, 3.0)]
 
     @st.composite
     def draw_array(draw: Any) -> np.ndarray:

@@ -103,7 +103,8 @@ def samples_follow_density(case: Case) -> Iterator[Comparison]:
     subject = case.subject
     options: dict[str, Any] = {"rng": case.rng()} if subject.takes("sample", "rng") else {}
     if subject.takes("sample", "steps"):
-        options["steps"] = 200
+        # 3 + 2 spins with every coupling at 1/2 forget their start by a factor 0.73 a sweep.
+        options["steps"] = 50
     draws = host(case.model.sample(4000, **options))
     if subject.visible.discrete:
         p = np.exp(case.call("log_prob", case.V)) if subject.has("log_prob") else case.p_visible
@@ -144,9 +145,10 @@ def rows_are_independent(case: Case) -> Iterator[Comparison]:
     name="precisions and backends agree",
     number="5",
     equation="f in float32, and on the strict device, = f in float64 on the host",
-    source="the same line of code is the density everywhere; tolerance 5e-4 relative",
+    source="the same line of code is the density everywhere; 5e-4 of the largest energy in the example",
     likely_cause="overflow of an exponential, a difference of large numbers, or a constant of float64",
     tolerance=5e-4,
+    largest=3000.0,
     applies=lambda s: "" if any(s.has(m) for m in ROWS) else "needs a method of rows",
     examples=10,
 )
@@ -156,10 +158,14 @@ def precisions_agree(case: Case) -> Iterator[Comparison]:
     h = case.hidden(len(v))
     seed = case.seed()
     exact = row_values(subject, case.reference, v, h, "numpy", "float64")
+    scales = dict.fromkeys(exact, 1.0)
+    energies = [method for method in exact if "energy" in method or "log" in method]
+    scales |= dict.fromkeys(energies, max([1.0, *(float(np.abs(exact[m]).max()) for m in energies)]))
     for backend, dtype in _places(subject):
         model = _moved(case, backend, dtype)
         for method, value in row_values(subject, model, v, h, backend, dtype).items():
-            yield equal(value, exact[method], f"{method} in {dtype} on {backend}")
+            scale = scales[method]
+            yield equal(value / scale, exact[method] / scale, f"{method} in {dtype} on {backend}")
         if subject.has("gibbs_step") and subject.of_library and _away_from_ties(case):
             ends = []
             for m, where, kind in ((model, backend, dtype), (case.reference, "numpy", "float64")):

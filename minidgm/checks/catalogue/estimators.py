@@ -79,7 +79,7 @@ def contrastive_divergence_is_unbiased(case: Case) -> Iterator[Comparison]:
     k = case.draw(st.sampled_from([1, 2] if case.subject.n_joint <= 40 else [1]), "k")
     v = case.visible(1, 1)
     objective = case.subject.objective("ContrastiveDivergence")(k=k)
-    left = expectation(lambda rng: gradient(case, objective, v, rng), case.subject.backend)
+    left = expectation(lambda rng: gradient(case, objective, v, rng), case.subject.backend, limit=2**12)
     at_data = np.zeros(len(case.V))
     at_data[index_of(v, case.V)] = 1.0
     chain = (at_data[:, None] * case.hidden_posterior).reshape(-1)
@@ -125,7 +125,7 @@ def cd_infinity(case: Case) -> Iterator[Comparison]:
     applies=_discrete("PersistentContrastiveDivergence"),
 )
 def persistent_chains_at_the_model(case: Case) -> Iterator[Comparison]:
-    v = case.visible(1, 3)
+    v = case.visible(2, 4)
     right = oracle.gradient(case.model, lambda m: -case.log_likelihood(m, v).sum() / len(v))
     for name in PERSISTENT[:2]:
         if case.subject.cannot_train(name):
@@ -184,9 +184,9 @@ def batches_of_any_size(case: Case) -> Iterator[Comparison]:
     name="tempering stationarity",
     number="14",
     equation="pi(x_0, x_1) = p_1(x_0) p_beta(x_1) is left as it is by exchanges, over every outcome",
-    source="Swendsen and Wang (1986); Desjardins et al. (2010), Tempered MCMC for RBMs",
+    source="Swendsen and Wang (1986); Desjardins et al. (2010), Tempered MCMC",
     requires=("energy", "tempered", "gibbs_step"),
-    likely_cause="an acceptance ratio with the wrong sign, or with energies where differences to the base belong",
+    likely_cause="an acceptance ratio of the wrong sign, or energies where differences to the base belong",
     largest=3.0,
     examples=5,
     applies=lambda s: "" if s.discrete else "needs units that can be listed",

@@ -42,6 +42,10 @@ def weighted_energy_gradient(case: Case) -> Iterator[Comparison]:
     weights = case.weights(len(v))
     right = oracle.gradient(case.model, lambda m: (weights * case.energy(m, v, h)).sum())
     yield from gradients(_weighted(case, v, h, weights), right)
+    if case.subject.hidden.kind in ("bernoulli", "spin"):
+        means = 0.75 * h + 0.25 * h[::-1]
+        right = oracle.gradient(case.model, lambda m: (weights * case.energy(m, v, means)).sum())
+        yield from gradients(_weighted(case, v, means, weights), right, "h between its states:")
 
 
 @identity(

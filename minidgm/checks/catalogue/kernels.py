@@ -59,7 +59,7 @@ def detailed_balance(case: Case) -> Comparison:
     requires=("energy", "gibbs_step"),
     likely_cause="sampling code and conditionals disagree: a threshold, a variance for its root, old noise",
     largest=3.0,
-    examples=4,
+    examples=8,
     applies=lambda s: "" if s.discrete or s.has("visible_given_hidden") else "needs visible_given_hidden",
 )
 def geweke(case: Case) -> Iterator[Comparison]:
@@ -100,7 +100,7 @@ def geweke(case: Case) -> Iterator[Comparison]:
     requires=("energy", "hidden_given_visible"),
     likely_cause="variance for standard deviation, or uniforms compared with the field, not its sigmoid",
     largest=3.0,
-    examples=4,
+    examples=8,
     applies=lambda s: "" if _samples(s) else "needs a conditional with a method sample",
 )
 def conditional_samples(case: Case) -> Iterator[Comparison]:

@@ -93,7 +93,7 @@ def pseudo_likelihood_objective(case: Case) -> Iterator[Comparison]:
     equation="RatioMatching().gradient = d/dtheta mean sum_i p(flip_i v | v_-i)^2; its mean under p is 0",
     source=f"Hyvarinen (2007), Some extensions of score matching, eq. 17; {BOOK}, eq. 18.26",
     requires=("energy",),
-    likely_cause="g(u) for g(u)^2, a ratio upside down, or a factor 2 q (1 - q) left out",
+    likely_cause="g(u) for g(u)^2, a ratio upside down, or a factor q (1 - q) left out",
     applies=_needs("RatioMatching"),
     examples=8,
 )
@@ -118,7 +118,7 @@ def ratio_matching_objective(case: Case) -> Iterator[Comparison]:
     equation="ScoreMatching().gradient = d/dtheta mean [|s|^2/2 + div s], s = dlog p/dv; 0 under p",
     source=f"Hyvarinen (2005), JMLR 6, eq. 4; {BOOK}, eq. 18.25",
     requires=("energy", "free_energy", "score"),
-    likely_cause="the divergence of the score left out, with the wrong sign, or without the variance of the units",
+    likely_cause="the divergence of the score left out, of the wrong sign, or without a variance",
     applies=lambda s: (
         ("" if s.visible.kind == "real" else "needs real visible units") or s.cannot_train("ScoreMatching")
     ),

@@ -1,0 +1,10 @@
+"""Failures are expected here: do not spend seconds on making each as small as can be."""
+
+import pytest
+
+from minidgm.checks import runner
+
+
+@pytest.fixture(autouse=True)
+def _brief_shrinking(monkeypatch):
+    monkeypatch.setattr(runner, "SHRINK_SECONDS", 0.3)
