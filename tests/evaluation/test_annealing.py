@@ -39,6 +39,17 @@ def test_settling_sweeps_weigh_nothing_and_reach_the_model():
     assert (np.abs(v.mean(axis=0) - exact) < 7.0 * np.sqrt(exact * (1 - exact) / 20000)).all()
 
 
+def test_settling_sweeps_come_before_the_weights():
+    """From one state, two temperatures: equal weights, unless sweeps have spread the chains first."""
+    model, other, init = rbm(4, 3, seed=1), rbm(4, 2, seed=2), np.zeros((50, 4))
+    for run in (
+        lambda k: reverse_ais(model, 50, 2, rng=0, init=init, gibbs_steps=k),
+        lambda k: ais_between(model, other, 50, 2, rng=0, init=init, gibbs_steps=k),
+    ):
+        assert len(np.unique(run(None).log_weights)) == 1
+        assert len(np.unique(run(3).log_weights)) > 5
+
+
 @pytest.mark.parametrize(
     ("pool", "context"),
     [
