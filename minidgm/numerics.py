@@ -201,14 +201,16 @@ _BLOCK = 65536
 _FACTORS = 8  # 1 + exp(-|x|) multiplied before a logarithm
 
 
-def sigmoid_(x: Any, out: Any = None) -> Any:
-    """Write sigmoid(x) into ``out``, or over ``x`` itself.
+def sigmoid_(x: Any, out: Any = None, bias: Any = None) -> Any:
+    """Write sigmoid(x + bias) into ``out``, or over ``x`` itself.
 
     Parameters
     ----------
-    x : array of floats
+    x : array of floats [..., n]
     out : array like ``x``, optional
         By default ``x``, which is overwritten.
+    bias : array [n], optional
+        Added to every row.
 
     Returns
     -------
@@ -221,8 +223,14 @@ def sigmoid_(x: Any, out: Any = None) -> Any:
     >>> sigmoid_(x) is x, x
     (True, array([0.5, 0.5]))
     """
-    xp = get_xp(x, out=out)
+    xp = get_xp(x, out=out, bias=bias)
     out = x if out is None else out
+    if xp.__name__ == "cupy":
+        from minidgm.kernels.cuda import sigmoid as fused
+
+        return fused(xp, x, bias, out)
+    if bias is not None:
+        x = xp.add(x, bias, out=out)
     if xp is np and x.flags.c_contiguous and out.flags.c_contiguous and x.size > _BLOCK:
         flat_x, flat_out = x.reshape(-1), out.reshape(-1)
         for start in range(0, x.size, _BLOCK):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import minidgm
-from minidgm.checks.strict import api, check_call
+from minidgm.checks.signatures import api, check_call
 
 PACKAGE = Path(minidgm.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))

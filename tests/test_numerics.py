@@ -240,6 +240,9 @@ def test_sigmoid_in_place_equals_its_twin(backend, n, d, dtype, seed):
     x = asarray((20 * np.random.default_rng(seed).normal(size=(n, d))).astype(dtype), backend)
     want = to_numpy(sigmoid(x))
     out = asarray(np.empty((n, d), dtype), backend)
+    bias = asarray(np.linspace(-3, 3, d, dtype=dtype), backend)
+    assert sigmoid_(x, out=out, bias=bias) is out
+    np.testing.assert_allclose(to_numpy(out), to_numpy(sigmoid(x + bias)), rtol=0, atol=np.finfo(dtype).eps)
     assert sigmoid_(x, out=out) is out
     assert sigmoid_(x) is x
     for got in (x, out):

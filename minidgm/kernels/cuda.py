@@ -18,6 +18,7 @@ __all__ = [
     "bernoulli_from_logits",
     "random_words",
     "sgd_update",
+    "sigmoid",
     "softplus_sum",
     "source",
 ]
@@ -81,6 +82,15 @@ def bernoulli_from_logits(
     _launch("bernoulli_from_logits", x.dtype, -(-x.size // 4), (*arguments, *_stream(key, counter)))
     if mean is not None:
         _written(mean, target_mean)
+    return _written(out, target)
+
+
+def sigmoid(xp: Any, x: Any, bias: Any, out: Any) -> Any:
+    """Write sigmoid(x + bias) into ``out``; ``bias`` may be None."""
+    x, target = xp.ascontiguousarray(x), _contiguous(xp, out)
+    bias = _NULL if bias is None else xp.ascontiguousarray(bias)
+    width = np.uint64(x.shape[-1] if x.ndim else 1)
+    _launch("sigmoid", x.dtype, x.size, (x, bias, target, np.uint64(x.size), width))
     return _written(out, target)
 
 

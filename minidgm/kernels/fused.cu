@@ -60,6 +60,17 @@ extern "C" __global__ void bernoulli(const real *p, real *out, u64 n, u32 key0, 
     }
 }
 
+__device__ inline real sigmoid_of(real logit)
+{
+    return (real)0.5 * ((real)1 + tanh((real)0.5 * logit));
+}
+
+// sigmoid(x + bias) [n], rows of `width` sharing a bias, which may be null; twin: numerics.sigmoid.
+extern "C" __global__ void sigmoid(const real *x, const real *bias, real *out, u64 n, u64 width)
+{
+    FOR_EACH(i, n) out[i] = sigmoid_of(bias ? x[i] + bias[i % width] : x[i]);
+}
+
 // Draws [n] with probabilities sigmoid(x + bias), rows of `width` sharing a bias; twin: DeviceEngine's method.
 // bias and mean may be null. out, mean and x may be the same memory.
 extern "C" __global__ void bernoulli_from_logits(const real *x, const real *bias, real *out, real *mean,
@@ -75,7 +86,7 @@ extern "C" __global__ void bernoulli_from_logits(const real *x, const real *bias
                 logit += bias[column];
                 column = column + 1 < width ? column + 1 : 0;
             }
-            real p = (real)0.5 * ((real)1 + tanh((real)0.5 * logit));
+            real p = sigmoid_of(logit);
             if (mean)
                 mean[i] = p;
             out[i] = draw(word[i % 4], p);

@@ -15,6 +15,7 @@ from minidgm.backend import Generator, to_numpy
 from minidgm.checks.strict import xp as strict
 from minidgm.kernels import cuda, philox
 from minidgm.kernels.device import DeviceEngine
+from minidgm.numerics import sigmoid
 from minidgm.optim import SGD, Adam, AdamW
 from tests.kernels.host_cuda import HostModule, compile_kernels
 
@@ -98,6 +99,18 @@ def test_nothing_is_launched_for_empty_arrays():
     assert engines(1)[0].bernoulli_from_logits(x, None, x.copy(), None).shape == (0, 5)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("with_bias", [False, True])
+def test_sigmoid_equals_its_twin(dtype, with_bias):
+    x = np.linspace(-20, 20, 30).astype(dtype).reshape(6, 5)
+    x[0, 0], x[-1, -1] = -1e4, 1e4
+    bias = np.linspace(-1, 1, 5).astype(dtype) if with_bias else None
+    out = np.empty((6, 10), dtype)[:, ::2]
+    assert cuda.sigmoid(np, x, bias, out) is out
+    expected = sigmoid(x + bias if with_bias else x)
+    np.testing.assert_allclose(out, expected, rtol=0, atol=2 * np.finfo(dtype).eps)
+
+
 OPTIMIZERS = [
     SGD(0.1),
     SGD(0.1, momentum=0.9),
@@ -139,7 +152,7 @@ def test_source_compiles_for_cuda(real, tmp_path):
     command = ["nvcc", "-ptx", f"-DREAL={real}", "-Werror", "all-warnings", str(unit), "-o", str(out)]
     subprocess.run(command, check=True)
     ptx = out.read_text()
-    for name in ("random_words", "bernoulli", "bernoulli_from_logits", "sgd", "adam"):
+    for name in ("random_words", "bernoulli", "bernoulli_from_logits", "sigmoid", "sgd", "adam"):
         assert f".entry {name}(" in ptx
 
 

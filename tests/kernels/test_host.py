@@ -17,7 +17,7 @@ PROBABILITIES = st.floats(0.0, 1.0, width=32) | st.sampled_from(ENDS)
 
 
 class Enumerated:
-    """A generator whose raw 15-bit numbers are 0, 1, ..., 2^15 - 1 and whose uniforms are one given number."""
+    """A generator whose raw 15-bit numbers are 0, 1, ..., 2^15 - 1 and whose uniforms are all one number."""
 
     def __init__(self, uniform):
         self.uniform = uniform
