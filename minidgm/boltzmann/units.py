@@ -187,7 +187,7 @@ class Bernoulli(_Binary):
         if draw is not None:
             rng.bernoulli_from_logits(x, bias=bias, out=draw, mean=mean)
         else:
-            sigmoid_(get_xp(x, bias).add(x, bias, out=mean))
+            sigmoid_(x, out=mean, bias=bias)
 
     def third(self, a: Any, **own: Any) -> Any:
         d = distributions.Bernoulli(a)
