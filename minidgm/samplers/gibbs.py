@@ -80,13 +80,9 @@ def has_blocks(model: Any) -> bool:
     """
     from minidgm.boltzmann.rbm import RBM
 
-    maps = (
-        "hidden_field",
-        "visible_field",
-        "hidden_given_visible",
-        "visible_given_hidden",
-        "energy_gradient",
-    )
+    fields = ("hidden_field", "visible_field", "hidden_given_visible", "visible_given_hidden")
+    energies = ("energy", "energy_gradient", "free_energy", "free_energy_gradient")
+    maps = fields + energies
     return isinstance(model, RBM) and all(getattr(type(model), m) is getattr(RBM, m) for m in maps)
 
 
