@@ -41,6 +41,7 @@ LARGE: dict[str, Any] = {
 }
 QUICK = 20
 EXAMPLES_PER_IDENTITY = 15
+EXAMPLES_ON_A_DEVICE = 4  # tiny models spend their time on launching kernels
 N_SAMPLES = 60
 SWEEPS = 5000
 
@@ -107,7 +108,7 @@ def demonstrate(args: argparse.Namespace) -> dict[str, Any]:
     checks = check.prove(
         plan.model,
         progress=not quiet,
-        max_examples=EXAMPLES_PER_IDENTITY,
+        max_examples=EXAMPLES_PER_IDENTITY if plan.model.backend == "numpy" else EXAMPLES_ON_A_DEVICE,
         seed=args.seed,
         dtype="float64",
     )

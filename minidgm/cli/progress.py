@@ -18,7 +18,7 @@ SHORT = {
     "mean_gap": "mean gap",
 }
 LINES = 10
-BAR = "{desc} {percentage:3.0f}%|{bar:24}| {n_fmt}/{total_fmt}"
+BAR = "{desc} {percentage:3.0f}%|{bar:16}| {n_fmt}/{total_fmt}"
 MOST = 4
 
 

@@ -2,6 +2,7 @@
 
 import html
 import json
+import math
 import re
 from html.parser import HTMLParser
 
@@ -77,6 +78,19 @@ def test_the_figures_are_those_of_the_model_it_saved(result):
     assert f"{found['test']:.3f}" in shown
     page = (out / "report.html").read_text(encoding="utf-8")
     assert f"\N{MINUS SIGN}{-found['test']:.3f}" in page
+
+
+def test_the_headline_is_computed(result):
+    _, out, _ = result
+    figures = json.loads((out / "evaluation.json").read_text())["figures"]
+    found = {(f["quantity"], f["method"], f["part"]): f["value"] for f in figures}
+    exact = found["log-likelihood", "enumeration", "test"]
+    ratio = math.exp(exact - found["baseline log-likelihood", "independent bits", "test"])
+    error = found["log Z", "AIS", None] - found["log Z", "enumeration", None]
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert f"<b>{ratio:,.0f} times</b>" in page
+    assert f"<b>{abs(error):.3f}</b>" in page
+    assert f"{error:+.3f}".replace("-", "\N{MINUS SIGN}") in page
 
 
 def test_the_report_is_well_formed_and_needs_nothing_from_outside(result):

@@ -43,6 +43,26 @@ def test_results_are_told_and_what_comes_next(minidgm, tmp_path):
     assert shown.err == ""
 
 
+def test_the_recorded_likelihood_is_that_of_the_model(minidgm, tmp_path):
+    minidgm.train(tmp_path / "run", "--epochs", 20)
+    model = package.load(tmp_path / "run" / "model.safetensors")
+    expected = float(model.log_prob(package.datasets.bars_and_stripes(3).train).mean())
+    last = Run.open(tmp_path / "run").records()[-1]
+    assert last["train_log_likelihood"] == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_device_is_trained_measured_and_drawn_on(minidgm, tmp_path):
+    assert minidgm.train(tmp_path / "run", "--backend", "strict").code == 0
+    assert minidgm("evaluate", tmp_path / "run", "--n-temperatures", 5).code == 0
+    assert minidgm("sample", tmp_path / "run", "--steps", 2, "--mean").code == 0
+
+
+def test_measurements_can_be_far_apart(minidgm, tmp_path):
+    minidgm.train(tmp_path / "run", "--epochs", 7, "--set", "training.measure_every=3")
+    measured = [r["epoch"] for r in Run.open(tmp_path / "run").records() if "train_log_likelihood" in r]
+    assert measured == [3, 6, 7]
+
+
 def test_progress_goes_to_stderr(minidgm, tmp_path):
     shown = minidgm(
         "train",
