@@ -14,6 +14,9 @@ import pytest
 from minidgm.backend import BACKENDS, Generator, namespace
 from minidgm.errors import BackendError
 
+# Scripts that make the committed data: run by hand, some where CuPy is installed.
+collect_ignore = ["data"]
+
 # Examples are a function of the test alone, so that a run can be repeated; `explore` looks further.
 hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
 hypothesis.settings.register_profile("explore", deadline=None, max_examples=1000)
