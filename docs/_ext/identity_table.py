@@ -8,15 +8,56 @@ import inspect
 import re
 from pathlib import Path
 
-from beside import ROOT
+from beside import ROOT, locate
 from docutils import nodes
 from sources import source_link
 from sphinx.util.docutils import SphinxDirective
 
+# The hand-written test of an identity, beside the property that the checker runs; {} is test_rbm or test_bm.
+TABLE = "tests/boltzmann/{}.py::test_densities_and_conditionals_from_the_energy_table"
+DIFFERENCE = "tests/boltzmann/{}.py::test_weighted_gradients_by_difference"
+GIBBS = "tests/boltzmann/{}.py::test_gibbs_keeps_the_exact_distribution"
+PARITY = "tests/boltzmann/{}.py::test_backend_parity"
+EITHER = "tests/checks/test_identities.py::test_bernoulli_models"
+TESTS = {
+    "normalisation": TABLE,
+    "exact likelihood": TABLE,
+    "free energy": TABLE,
+    "hidden free energy": TABLE,
+    "conditionals": TABLE,
+    "conditionals factorise": TABLE,
+    "chain rule": TABLE,
+    "precisions and backends agree": PARITY,
+    "save and load": "tests/test_serialization.py",
+    "weighted energy gradient": DIFFERENCE,
+    "free energy gradient": DIFFERENCE,
+    "Gibbs stationarity": GIBBS,
+    "Geweke's joint test": GIBBS,
+    "unit cumulants": "tests/boltzmann/test_units.py::test_cumulants_are_derivatives",
+    "mean-field bound": "tests/boltzmann/test_bm.py::test_mean_field_ascends_the_bound_to_a_fixed_point",
+    "enhanced gradient": "tests/boltzmann/test_rbm.py::test_enhanced_gradient_is_the_centred_one_moved_back",
+    "pseudo-likelihood": "tests/evaluation/test_monitor.py::test_pseudo_likelihood_from_the_enumerated_joint",
+    "annealed importance weights": "tests/evaluation/test_ais.py"
+    "::test_mean_weight_over_every_path_is_the_ratio_of_partition_functions",
+    "annealing between models": "tests/evaluation/test_ais.py::test_mean_weight_between_two_models",
+    "tempered energy": "tests/evaluation/test_path.py::test_ends_of_a_path_are_the_base_and_the_model",
+    "exact likelihood objective": "tests/objectives/test_exact_likelihood.py"
+    "::test_gradient_of_the_enumerated_likelihood",
+    "contrastive divergence is unbiased": "tests/objectives/test_contrastive_divergence.py"
+    "::test_unbiased_for_the_exact_cd",
+    "CD-infinity is maximum likelihood": "tests/objectives/test_contrastive_divergence.py"
+    "::test_cd_infinity_is_maximum_likelihood",
+    "persistent chains at the model": "tests/objectives/test_persistent.py::test_chains_at_p_stay_at_p",
+    "batches of any size": "tests/objectives/test_persistent.py::test_unequal_numbers_of_rows_and_chains",
+    "tempering stationarity": "tests/samplers/test_tempering.py::test_exchange_is_stationary_by_its_matrix",
+    "tempered chains stay": "tests/samplers/test_tempering.py::test_product_distribution_stays",
+    "pseudo-likelihood objective": "tests/objectives/test_alternatives.py::test_gradient_of_the_objective",
+    "ratio matching objective": "tests/objectives/test_alternatives.py::test_gradient_of_the_objective",
+}
+
 
 class Identities(SphinxDirective):
     optional_arguments = 1
-    option_spec = {"test": str}
 
     def run(self) -> list[nodes.Node]:
         from minidgm import checks, registry
@@ -30,13 +71,14 @@ class Identities(SphinxDirective):
                 raise self.error(str(report))
             measured = {result.name: result for result in report.results}
             catalogue = {name: catalogue[name] for name in measured}
-            head = ["", "identity", "equation", "source", "worst error", "allowed"]
+            head = ["", "identity", "equation", "source", "worst error", "allowed", "test"]
         rows = []
         for name, identity in sorted(catalogue.items(), key=lambda item: order(item[1].number)):
             equation = nodes.literal("", identity.equation)
             cells = [identity.number, self.link(identity), equation, identity.source]
             if measured:
                 cells += [f"{measured[name].worst_error:.1g}", f"{measured[name].tolerance:.1g}"]
+                cells.append(self.test(name))
             else:
                 cells.append(identity.likely_cause)
             rows.append(cells)
@@ -48,6 +90,13 @@ class Identities(SphinxDirective):
         path = Path(inspect.getsourcefile(function)).resolve().relative_to(ROOT)
         line = inspect.getsourcelines(function)[1]
         return source_link(self.env, path.as_posix(), line, identity.name)
+
+    def test(self, name: str) -> nodes.Node:
+        """A link to the test that proves an identity by hand, or to the one that runs the checker's."""
+        stem = {"RBM": "test_rbm", "BoltzmannMachine": "test_bm"}[self.arguments[0]]
+        path, _, function = TESTS.get(name, EITHER).format(stem).partition("::")
+        line = locate(path, function)[0] if function else 1
+        return source_link(self.env, path, line, Path(path).name)
 
 
 def order(number: str) -> tuple[int, str]:
