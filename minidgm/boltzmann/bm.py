@@ -17,6 +17,7 @@ and a factorial mean can stand for its expectation. The conditional of a unit gi
 
 The learning rule is local, Hebbian at the data and anti-Hebbian in the model's dreams (Ackley, Hinton and
 Sejnowski 1985): d log p / dR_ij = <v_i v_j>_data - <v_i v_j>_model.
+The derivation, beside this code: docs/models/boltzmann_machine.rst.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ The graph is bipartite, so both conditionals factorise over units, each in its f
     p(h | v) from the field v W + c,      p(v | h) from the field h W^T + b.
 
 Summing the hidden units out one by one gives the free energy, F(v) = -log sum_h exp(-E(v, h)), and
-p(v) = exp(-F(v)) / Z.
+p(v) = exp(-F(v)) / Z. The derivation, beside this code: docs/models/rbm.rst.
 """
 
 from __future__ import annotations
