@@ -73,6 +73,7 @@ def _headline(results: dict[str, Any]) -> str:
         (f"{held} of {len(checks.results)}", "identities of the model hold"),
     ]
     ratio = math.exp(exact - independent)
+    times = f"{ratio:,.0f}" if ratio >= 10.0 else f"{ratio:.2f}"
     seconds = sum(summary["seconds"] for summary in results["summaries"])
     cards = "".join(
         f'<div class="tile"><b>{value.replace("-", MINUS)}</b><span>{label}</span></div>'
@@ -82,7 +83,7 @@ def _headline(results: dict[str, Any]) -> str:
 <h1>{n_hidden} hidden units, measured exactly</h1>
 <p class="lead">Two restricted Boltzmann machines learned {len(data.train):,} handwritten digits of
 8&nbsp;×&nbsp;8 pixels in {seconds:.0f} seconds. The small one gives a digit it has never seen
-<b>{ratio:,.0f} times</b> the probability that independent pixels give it (geometric mean over the
+<b>{times} times</b> the probability that independent pixels give it (geometric mean over the
 {len(data.test)} test images), and nothing about that number is estimated: all 2<sup>{n_hidden}</sup> hidden
 states were summed.</p>
 <div class="tiles">{cards}</div>"""

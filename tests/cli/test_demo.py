@@ -88,7 +88,7 @@ def test_the_headline_is_computed(result):
     ratio = math.exp(exact - found["baseline log-likelihood", "independent bits", "test"])
     error = found["log Z", "AIS", None] - found["log Z", "enumeration", None]
     page = (out / "report.html").read_text(encoding="utf-8")
-    assert f"<b>{ratio:,.0f} times</b>" in page
+    assert f"<b>{f'{ratio:,.0f}' if ratio >= 10 else f'{ratio:.2f}'} times</b>" in page
     assert f"<b>{abs(error):.3f}</b>" in page
     assert f"{error:+.3f}".replace("-", "\N{MINUS SIGN}") in page
 

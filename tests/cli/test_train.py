@@ -217,6 +217,22 @@ def test_early_stopping_says_why(minidgm, tmp_path):
     assert "has not improved" in shown.json["stopped"]
 
 
+def test_every_setting_of_the_training_reaches_it(minidgm, tmp_path, monkeypatch):
+    from minidgm import training
+
+    seen = {}
+
+    def fit(model, X, **options):
+        seen.update(options)
+        return training.History()
+
+    monkeypatch.setattr(training, "fit", fit)
+    minidgm.train(tmp_path / "a", "--seed", 5, "--epochs", 9, "--objective", "CD", "--optimizer", "SGD")
+    assert (seen["seed"], seen["epochs"], seen["batch_size"], seen["resume"]) == (5, 9, 5, False)
+    assert type(seen["objective"]).__name__ == "ContrastiveDivergence"
+    assert type(seen["optimizer"]).__name__ == "SGD"
+
+
 def test_a_diverged_training_is_a_failure(minidgm, tmp_path, monkeypatch):
     from minidgm.errors import DivergenceError
 
