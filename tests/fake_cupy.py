@@ -8,17 +8,23 @@ import numpy as np
 
 
 class Array(np.ndarray):
-    """A device array that copies from the host only when something waits for the copy."""
+    """A device array that receives what the host set only when the stream gets there."""
 
     def set(self, host, stream):
         stream.queue.append(lambda: np.copyto(self, host))
 
 
 class Stream:
-    """A queue of work, done when an event that follows it is waited for."""
+    """A queue of work, done as late as possible: when the host waits for it, or another stream needs it."""
 
     def __init__(self, cuda, non_blocking=False):
-        self.cuda, self.queue, self.done, self.synchronized = cuda, [], 0, 0
+        self.cuda, self.queue, self.n_done, self.synchronized = cuda, [], 0, 0
+
+    def run(self, position=None):
+        position = len(self.queue) if position is None else position
+        while self.n_done < position:
+            self.n_done += 1
+            self.queue[self.n_done - 1]()
 
     def record(self):
         event = Event(self.cuda)
@@ -26,10 +32,12 @@ class Stream:
         return event
 
     def wait_event(self, event):
-        event.finish()
+        stream, position = event.stream, event.position
+        self.queue.append(lambda: stream.run(position))
 
     def synchronize(self):
         self.synchronized += 1
+        self.run()
 
 
 class Event:
@@ -41,16 +49,10 @@ class Event:
     def record(self, stream):
         self.stream, self.position = stream, len(stream.queue)
 
-    def finish(self):
-        if self.stream is not None:
-            for work in self.stream.queue[self.stream.done : self.position]:
-                work()
-            self.stream.done = max(self.stream.done, self.position)
-
     def synchronize(self):
-        if self.stream is not None and self.stream.done < self.position:
+        if self.stream is not None and self.stream.n_done < self.position:
             self.cuda.host_waits += 1
-        self.finish()
+            self.stream.run(self.position)
 
 
 class CUDARuntimeError(RuntimeError):
@@ -112,8 +114,12 @@ class FakeCupy(types.ModuleType):
     def __init__(self, name):
         super().__init__(name)
         self.cuda = Cuda()
+        self.freed = []
 
     def empty(self, shape, dtype):
+        """Allocate, out of freed memory where there is some: the host does not know who still uses it."""
+        if self.freed:
+            return self.freed.pop()
         return np.full(shape, np.nan, dtype).view(Array)
 
     def asarray(self, x, dtype=None):

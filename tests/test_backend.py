@@ -243,19 +243,30 @@ def test_prefetch_yields_every_batch(backend, sizes, dtype):
         np.testing.assert_array_equal(to_numpy(x), batch)
 
 
+@pytest.mark.parametrize("when", ["at once", "at the end"])
 @pytest.mark.parametrize("n_batches", [0, 1, 2, STAGING_BUFFERS, 3 * STAGING_BUFFERS + 1])
-def test_prefetch_on_cuda_never_yields_before_the_copy(fake, n_batches):
-    # The fake device copies as late as the events allow: a missing wait, or a staging buffer that is written
-    # again too early, shows as wrong values.
-    sizes = [1 + (7 * i) % 5 for i in range(n_batches)]
-    batches = [np.full((n, 2), i, dtype="float64") for i, n in enumerate(sizes)]
-    seen = 0
-    for i, x in enumerate(prefetch(iter(batches), "cupy", "float32")):
+def test_prefetch_on_cuda_orders_copies_and_computing(fake, n_batches, when):
+    # The fake streams work as late as the events allow, and memory is recycled as soon as a batch is used: a
+    # missing wait, or a staging buffer that is written again too early, shows as wrong values.
+    batches = [np.full((3, 2), i, dtype="float64") for i in range(n_batches)]
+    computed, current = [], fake.cuda.current
+    for x in prefetch(iter(batches), "cupy", "float32"):
         assert x.dtype == "float32"
-        np.testing.assert_array_equal(np.asarray(x), batches[i])
-        seen += 1
-    assert seen == n_batches
-    assert fake.cuda.pinned <= STAGING_BUFFERS * 5
+        current.queue.append(lambda x=x: computed.append(np.array(x)))
+        if when == "at once":
+            current.run()
+        fake.freed.append(x)
+    current.run()
+    np.testing.assert_array_equal(np.array(computed).reshape(-1, 3, 2), np.array(batches).reshape(-1, 3, 2))
+    assert fake.cuda.pinned == min(n_batches, STAGING_BUFFERS)
+
+
+def test_prefetch_on_cuda_takes_larger_staging_buffers_where_needed(fake):
+    batches = [np.full((n, 2), n, dtype="float32") for n in [*range(1, 10), 3, 2]]
+    got = list(prefetch(batches, "cupy"))
+    fake.cuda.current.run()
+    for x, batch in zip(got, batches, strict=True):
+        np.testing.assert_array_equal(np.array(x), batch)
 
 
 def test_prefetch_on_cuda_is_one_batch_ahead_and_does_not_block(fake):

@@ -64,7 +64,7 @@ FUNCTIONS = {
     log1mexp: (
         exact_log1mexp,
         lambda x: -1 / np.expm1(-x),
-        st.floats(-1e4, -(2.0**-20), width=32),
+        st.floats(-1e4, -(2.0**-20), width=32) | st.floats(-20, -0.125, width=32),
         lambda x: -exact_log1mexp(x),
     ),
     logit: (

@@ -191,6 +191,12 @@ def test_the_state_restores_every_bit(backend, seed, before, after):
         assert_same(run(twin, after), expected)
 
 
+def test_a_restored_child_spawns_the_same_grandchildren(backend):
+    child = Generator(0, backend).spawn(2)[1]
+    restored = Generator.from_state(json.loads(json.dumps(child.state())))
+    assert_same(run(restored, ["spawn", "spawn"]), run(child, ["spawn", "spawn"]))
+
+
 def test_the_state_is_a_snapshot(rng):
     state = rng.state()
     frozen = json.dumps(state)
