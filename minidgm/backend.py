@@ -133,8 +133,8 @@ def _cupy() -> Any:
             built, supported = _version(runtime.runtimeGetVersion), _version(runtime.driverGetVersion)
             raise BackendError(
                 f"backend='cupy': CuPy {cupy.__version__} found no usable CUDA driver ({error}); "
-                f"it was built for CUDA {built}, the driver supports {supported}. Install or update the NVIDIA "
-                "driver (nvidia-smi shows it), or use backend='numpy'"
+                f"it was built for CUDA {built}, the driver supports {supported}. Install or update "
+                "the NVIDIA driver (nvidia-smi shows it), or use backend='numpy'"
             ) from error
         n_devices = 0
     if n_devices == 0:

@@ -264,7 +264,7 @@ class BoltzmannMachine(Model):
         return out
 
     def tempered(self, beta: float, base: Any = None) -> BoltzmannMachine:
-        """The machine at inverse temperature ``beta``: all times beta, b moved to ``base`` (0) at beta = 0."""
+        """The machine at inverse temperature ``beta``: all times beta, b to ``base`` (0) at beta = 0."""
         start = 0.0 if base is None else (1.0 - beta) * base
         cooled = {name: beta * value for name, value in self.params.items()}
         return self.with_params({**cooled, "b": start + cooled["b"]})
