@@ -23,6 +23,12 @@ hypothesis.settings.register_profile("explore", deadline=None, max_examples=1000
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
+def pytest_configure(config):
+    # The workers inherit these before they load NumPy: one BLAS thread each, or they spin waiting for each other.
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+
+
 def pytest_addoption(parser):
     parser.addoption("--backend", choices=BACKENDS, help="run the tests that take a backend on this one only")
 
