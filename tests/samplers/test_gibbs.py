@@ -6,6 +6,7 @@ from scipy.stats import chisquare
 
 from minidgm import Generator
 from minidgm.backend import asarray, to_numpy
+from minidgm.checks.exhaustive import outcomes
 from minidgm.samplers import gibbs
 from tests.objectives.helpers import ALL, DISCRETE, drawn, joint_states, rows
 
@@ -89,3 +90,15 @@ def test_half_sweeps_into_arrays(kind, backend):
         draw[...] = 7.0
         fill(model, x, Generator(1, backend), draw=draw)
         np.testing.assert_allclose(to_numpy(draw), expected, rtol=2e-4, atol=2e-5)
+
+
+def test_sweep_moves_by_both_conditionals():
+    """Over every outcome from h: p(v' | h) p(h' | v')."""
+    model = drawn("bernoulli", seed=5)
+    V, H = joint_states(model)
+    joint = np.exp(-model.energy(V, H)).reshape(8, 4)
+    found = np.zeros((8, 4))
+    for p, (v, h) in outcomes(lambda rng: gibbs.sweep(model, np.ones((1, 3)), H[2:3], rng)):
+        found[int(v[0] @ [1, 2, 4]), int(h[0] @ [1, 2])] += p
+    expected = (joint[:, 2] / joint[:, 2].sum())[:, None] * joint / joint.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(found, expected, atol=1e-13)

@@ -115,6 +115,18 @@ def test_swap_rates_are_mean_acceptances():
     assert info.swap_rate[0] == pytest.approx(np.minimum(1, np.exp(0.5 * (u - u[::-1]))).mean())
 
 
+def test_a_state_can_climb_the_whole_ladder():
+    """Even pairs, then odd ones: where every exchange is sure, state 0 goes to row 2 and row 1 comes down."""
+    model = drawn("bernoulli", seed=7)
+    model.params.buffer[...] = 0.0
+    V, H = joint_states(model)
+    state = TemperingState(V[:12].reshape(3, 4, 3), H[:12].reshape(3, 4, 2))
+    new, info = tempering.swap(model, state, [1.0, 0.5, 0.0], Generator(0))
+    np.testing.assert_array_equal(new.v, state.v[[1, 2, 0]])
+    np.testing.assert_array_equal(new.h, state.h[[1, 2, 0]])
+    np.testing.assert_array_equal(info.swap_rate, 1.0)
+
+
 def test_ladders():
     assert tempering.linear(1) == [1.0]
     with pytest.raises(ValueError, match="n_temperatures=0"):
