@@ -25,7 +25,7 @@ from minidgm.objectives import (
     fitting,
 )
 from minidgm.objectives.base import Workspace
-from tests.objectives.helpers import ALL, assert_gradients, drawn, rows
+from tests.objectives.helpers import ALL, assert_gradients, drawn, plain_only, rows
 
 MAKERS = {
     "ExactLikelihood": ExactLikelihood,
@@ -103,6 +103,31 @@ def test_state_resumes_to_the_same_bits(name, kind, backend):
         np.testing.assert_array_equal(*(x if isinstance(x, int) else to_numpy(x) for x in (value, other)))
     resumed.reset()
     assert resumed.state == {}
+
+
+def test_state_from_the_host_reaches_an_objective_in_use():
+    """Back to a checkpoint in the middle of a training on a device."""
+    model = drawn("bernoulli", seed=1, backend="strict")
+    v, objective = rows(model, 2), PersistentContrastiveDivergence(1, 4)
+    objective.gradient(model, v, Generator(0, "strict"))
+    state = {key: to_numpy(x) for key, x in objective.state.items()}
+    expected = to_numpy(objective.gradient(model, v, Generator(1, "strict"))[0].buffer).copy()
+    objective.set_state(state)
+    again, _ = objective.gradient(model, v, Generator(1, "strict"))
+    np.testing.assert_array_equal(to_numpy(again.buffer), expected)
+
+
+def test_offsets_belong_to_the_batch_at_hand(monkeypatch):
+    """The hidden means that the in-place path leaves behind are not taken for those of a later batch."""
+    model = drawn("bernoulli", seed=1)
+    model.centered = True
+    objective = ContrastiveDivergence()
+    first, second = rows(model, 6), rows(model, 4, seed=9)
+    objective.gradient(model, first, Generator(0))
+    plain_only(monkeypatch)
+    objective.gradient(model, second, Generator(0))
+    means = [model.hidden_given_visible(v).mean.mean(axis=0) for v in (first, second)]
+    np.testing.assert_allclose(objective.state["hidden_offset"], sum(means) / 2, atol=1e-13)
 
 
 @pytest.mark.parametrize("name", MAKERS)
