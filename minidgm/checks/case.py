@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from minidgm.backend import asarray
 from minidgm.checks import oracle, strategies
-from minidgm.checks.comparison import host
+from minidgm.checks.comparison import host, mean_of
 from minidgm.checks.enumeration import conditional_table, log_integral, log_sum_exp, quadrature_nodes
 from minidgm.checks.exhaustive import Friendly, Replay
 from minidgm.checks.subject import Subject
@@ -100,8 +100,7 @@ class Case:
 
     def conditional_mean(self, method: str, x: Any) -> np.ndarray:
         """Mean of a conditional: its ``mean``, or the array itself."""
-        found = self.conditional(method, x)
-        return host(getattr(found, "mean", found))
+        return host(mean_of(self.conditional(method, x)))
 
     def zeros(self, n: int) -> tuple[np.ndarray, np.ndarray]:
         """Return ``n`` rows of zeros for each side."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minidgm.backend import to_numpy
+from minidgm.backend import is_array, to_numpy
 
 FALSE_ALARM = 1e-6
 
@@ -32,6 +32,11 @@ class Comparison:
 def host(x: Any) -> np.ndarray:
     """Bring a result to the host as float64."""
     return np.asarray(to_numpy(x), dtype=np.float64)
+
+
+def mean_of(conditional: Any) -> Any:
+    """Mean of a conditional: its attribute ``mean``, or the array itself."""
+    return conditional if is_array(conditional) else getattr(conditional, "mean", conditional)
 
 
 def distance(left: Any, right: Any) -> float:

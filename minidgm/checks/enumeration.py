@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minidgm.backend import asarray
-from minidgm.checks.comparison import host
+from minidgm.checks.comparison import host, mean_of
 from minidgm.checks.exhaustive import Exhaustive, NotEnumerable
 from minidgm.checks.subject import Domain, Subject, enumerate_states
 
@@ -162,7 +162,7 @@ def conditional_table(conditional: Any, states: np.ndarray, kind: str, rows: int
     """
     if callable(getattr(conditional, "log_prob", None)):
         raise TypeError("ask the distribution itself")
-    mean = host(getattr(conditional, "mean", conditional)).reshape(rows, -1)
+    mean = host(mean_of(conditional)).reshape(rows, -1)
     with np.errstate(divide="ignore"):
         if kind.startswith("softmax"):
             logs = np.log(mean)

@@ -123,13 +123,18 @@ def _place(function: Any) -> tuple[str, str]:
     return function.__module__, function.__qualname__
 
 
+def _order(number: str) -> tuple[float, str]:
+    digits = number.rstrip("abcdefgh")
+    return (float(digits) if digits else float("inf"), number)
+
+
 def forget(name: str) -> None:
     """Take an identity out of the catalogue."""
     _CATALOGUE.pop(name, None)
 
 
 def identities() -> list[Identity]:
-    """List the catalogue, in the order of registration.
+    """List the catalogue by number; identities without one come last.
 
     Examples
     --------
@@ -138,7 +143,7 @@ def identities() -> list[Identity]:
     """
     import minidgm.checks.catalogue  # noqa: F401  (registers the library's own)
 
-    return list(_CATALOGUE.values())
+    return sorted(_CATALOGUE.values(), key=lambda i: _order(i.number))
 
 
 def select(chosen: Any) -> list[Identity]:

@@ -140,7 +140,7 @@ def check_identity(item: Identity, subject: Subject, max_examples: int = 25, see
         except (_Found, _OutOfTime):
             pass
         except hypothesis.errors.Flaky:
-            recorder.flaky = True
+            recorder.flaky = not recorder.out_of_time
     return recorder.result()
 
 
@@ -164,10 +164,11 @@ class _Recorder:
         self.failure: tuple[Any, ...] | None = None
         self.smallest = math.inf
         self.first_failure = math.inf
-        self.flaky = False
+        self.flaky = self.out_of_time = False
 
     def run(self, data: Any) -> None:
         if time.perf_counter() - self.first_failure > SHRINK_SECONDS:
+            self.out_of_time = True
             raise _OutOfTime
         case = Case(self.subject, data, self.item.largest)
         failed = math.isfinite(self.first_failure)

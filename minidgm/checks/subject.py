@@ -121,13 +121,16 @@ class Subject:
             found = getattr(found, part, None)
         return callable(found)
 
-    def takes(self, method: str, argument: str) -> bool:
-        """Whether a method's signature has an argument of this name."""
+    def takes(self, method: str, argument: str, optional: bool = False) -> bool:
+        """Whether a method's signature has an argument of this name (with a default, if ``optional``)."""
         found = getattr(self.model, method, None)
         try:
-            return callable(found) and argument in inspect.signature(found).parameters
+            accepted = inspect.signature(found).parameters if callable(found) else {}
         except (TypeError, ValueError):
             return False
+        return argument in accepted and not (
+            optional and accepted[argument].default is inspect.Parameter.empty
+        )
 
     def objective(self, name: str) -> Any:
         """Gradient estimator of this name: the given one, else the library's."""

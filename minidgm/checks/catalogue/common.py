@@ -20,6 +20,7 @@ from minidgm.checks.comparison import (
     host,
     identical,
     kolmogorov_smirnov,
+    mean_of,
 )
 from minidgm.checks.enumeration import index_of, log_integral
 from minidgm.checks.registry import identity
@@ -52,9 +53,7 @@ def row_values(
         if not subject.has(method) or (kinds and not subject.visible.kind.startswith(kinds)):
             continue
         found = call(subject, model, method, *(rows[a] for a in arguments))
-        values[method] = host(
-            getattr(found, "mean", found) if method.endswith(("visible", "hidden")) else found
-        )
+        values[method] = host(mean_of(found))
     return values
 
 

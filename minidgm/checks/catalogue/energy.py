@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from minidgm.backend import is_array
 from minidgm.checks import strategies
 from minidgm.checks.case import Case, conditional_log_prob
 from minidgm.checks.comparison import Comparison, equal, host
@@ -119,8 +120,11 @@ def conditionals(case: Case) -> Iterator[Comparison]:
         log_sum = (case.log_sum_hidden if up else case.log_sum_visible)(given)
         bayes = -_energies(case, method, given, target) - log_sum[:, None]
         left = conditional_log_prob(case.subject, method, given, target)
-        # exp(-700) is the smallest float64: below it two zeros are compared.
-        yield equal(np.maximum(left, -700.0), np.maximum(bayes, -700.0), f"log {method}")
+        if is_array(case.conditional(method, given[:1])):
+            yield equal(np.exp(left), np.exp(bayes), method)
+        else:
+            # exp(-700) is the smallest float64: below it two zeros are compared.
+            yield equal(np.maximum(left, -700.0), np.maximum(bayes, -700.0), f"log {method}")
         if target_side.discrete:
             mean = case.conditional_mean(method, given)
             yield equal(mean, np.exp(bayes) @ target, f"mean of {method}")

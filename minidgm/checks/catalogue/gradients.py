@@ -56,7 +56,7 @@ def weighted_energy_gradient(case: Case) -> Iterator[Comparison]:
     requires=("energy", "energy_gradient"),
     likely_cause="a mean in place of the sum when weights are left out, or a batch without rows that fails",
     examples=5,
-    applies=lambda s: "" if s.takes("energy_gradient", "weights") else "needs an argument weights",
+    applies=lambda s: "" if s.takes("energy_gradient", "weights", optional=True) else "needs weights=None",
 )
 def default_weights(case: Case) -> Iterator[Comparison]:
     v = case.visible(min_size=0)

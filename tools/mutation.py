@@ -1,0 +1,172 @@
+"""Mutate the math and see that a test dies: `python tools/mutation.py [GROUP ...] [--jobs 2] [--folder DIR]`.
+
+Runs mutmut (`pip install mutmut`) on a copy of the checkout, one group of modules at a time, each against the
+tests that are meant to catch its mistakes. Prints a score a group and every survivor that
+`tools/equivalent_mutants.toml` does not list with a reason; exits with 1 where a score is below 95 %.
+
+Not mutated: error messages, the choice of the namespace (``get_xp``) and branches on ``"cupy"``. With
+``--folder`` the copy stays there: a second run goes on where the first one stopped, `mutmut show NAME` works
+inside it, and ``--report`` only reads what is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parent.parent
+EQUIVALENT = ROOT / "tools" / "equivalent_mutants.toml"
+PASS_MARK = 0.95
+IDENTITIES = "tests/checks/test_identities.py"
+GROUPS: dict[str, tuple[list[str], list[str]]] = {
+    "numerics": (["minidgm/numerics.py"], ["tests/test_numerics.py", "tests/distributions"]),
+    "units": (
+        ["minidgm/boltzmann/units.py"],
+        ["tests/boltzmann", "tests/distributions", "tests/samplers", IDENTITIES],
+    ),
+    "rbm": (["minidgm/boltzmann/rbm.py"], ["tests/boltzmann", IDENTITIES]),
+    "bm": (["minidgm/boltzmann/bm.py"], ["tests/boltzmann", IDENTITIES]),
+    "objectives": (
+        ["minidgm/objectives/*.py"],
+        ["tests/objectives", f"{IDENTITIES}::test_bernoulli_models"],
+    ),
+    "ais": (
+        [f"minidgm/evaluation/{name}.py" for name in ("ais", "annealing", "path", "fused", "schedule")],
+        ["tests/evaluation"],
+    ),
+}
+CONFIGURATION = """
+[mutmut]
+source_paths =
+    minidgm
+only_mutate =
+{modules}
+do_not_mutate_patterns =
+    get_xp\\(
+    "cupy"
+    ^\\s*raise\\b
+    ^\\s*expected =
+    ^\\s*(equations|reference)\\b
+also_copy =
+{files}
+pytest_add_cli_args =
+    -n0
+    -q
+    -p
+    no:cacheprovider
+    -W
+    ignore
+pytest_add_cli_args_test_selection =
+{tests}
+timeout_constant = 10.0
+"""
+RESULT = re.compile(r"^\s*(\S+): (.+?)\s*$")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"of {', '.join(GROUPS)}; all by default")
+    parser.add_argument("--jobs", type=int, default=2, help="processes")
+    parser.add_argument("--folder", type=Path, help="keep the copies here and go on from them")
+    parser.add_argument("--report", action="store_true", help="only read the results in --folder")
+    options = parser.parse_args(arguments)
+    unknown = set(options.groups) - set(GROUPS)
+    if unknown:
+        parser.error(f"unknown group {', '.join(sorted(unknown))}; known: {', '.join(GROUPS)}")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = (options.folder or Path(temporary)).resolve()
+        scores = []
+        for group in options.groups or GROUPS:
+            if not options.report:
+                prepare(folder / group, group)
+                run(["run", "--max-children", str(options.jobs)], folder / group)
+            scores.append(report(folder / group, group))
+    return 0 if min(scores) >= PASS_MARK else 1
+
+
+def prepare(folder: Path, group: str) -> None:
+    """Copy the checkout's files and add mutmut's section to setup.cfg."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, check=True
+    )
+    files = [name for name in listed.stdout.decode().split("\0") if name and (ROOT / name).is_file()]
+    for name in files:
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.exists() or target.read_bytes() != (ROOT / name).read_bytes():
+            shutil.copy2(ROOT / name, target)
+    modules, tests = GROUPS[group]
+    others = sorted(
+        {name.split("/")[0] for name in files} - {"minidgm", "tests", "setup.cfg", "pyproject.toml"}
+    )
+    section = CONFIGURATION.format(
+        **{key: indent(v) for key, v in (("modules", modules), ("tests", tests), ("files", others))}
+    )
+    (folder / "setup.cfg").write_text((ROOT / "setup.cfg").read_text() + section)
+
+
+def indent(lines: list[str]) -> str:
+    return "\n".join(f"    {line}" for line in lines)
+
+
+def run(command: list[str], folder: Path, quiet: bool = False) -> str:
+    """Run mutmut in a folder and return what it printed."""
+    found = subprocess.run(
+        [sys.executable, "-m", "mutmut", *command],
+        cwd=folder,
+        stdout=subprocess.PIPE if quiet else None,
+        stderr=subprocess.DEVNULL if quiet else None,
+        text=True,
+        check=False,
+    )
+    if found.returncode and not quiet:
+        raise SystemExit(f"mutmut {' '.join(command)} failed in {folder} (is it installed?)")
+    return found.stdout or ""
+
+
+def report(folder: Path, group: str) -> float:
+    """Print the score of a group and its unexplained survivors; return the score."""
+    lines = run(["results", "--all", "true"], folder, quiet=True).splitlines()
+    results = dict(match.groups() for line in lines if (match := RESULT.match(line)))
+    alive = sorted(
+        name for name, verdict in results.items() if verdict in ("survived", "no tests", "suspicious")
+    )
+    pending = sum(verdict == "not checked" for verdict in results.values())
+    with ThreadPoolExecutor(4) as pool:
+        changes = list(pool.map(lambda name: change(folder, name), alive))
+    listed = tomllib.loads(EQUIVALENT.read_text())["equivalent"] if EQUIVALENT.exists() else []
+    known = {(entry["was"], entry["now"]) for entry in listed}
+    unexplained = [(n, c) for n, c in zip(alive, changes, strict=True) if c not in known]
+    tested = len(results) - pending - (len(alive) - len(unexplained))
+    score = 1.0 - len(unexplained) / max(tested, 1)
+    print(
+        f"\n{group}: {score:.1%} of {tested} mutants die ({len(alive) - len(unexplained)} more are equivalent"
+        + (f", {pending} not run" if pending else "")
+        + ")"
+    )
+    for name, (was, now) in unexplained:
+        print(f"  {name} ({results[name]})\n    - {was}\n    + {now}")
+    return score
+
+
+def change(folder: Path, name: str) -> tuple[str, str]:
+    """What a mutant changed: the lines before and after."""
+    diff = run(["show", name], folder, quiet=True).splitlines()
+    was = [line[1:].strip() for line in diff if line.startswith("-") and not line.startswith("---")]
+    now = [line[1:].strip() for line in diff if line.startswith("+") and not line.startswith("+++")]
+    return " ".join(was), " ".join(now)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
