@@ -24,7 +24,7 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatabl
 
 
 def pytest_configure(config):
-    # The workers inherit these before they load NumPy: one BLAS thread each, or they spin waiting for each other.
+    # The workers inherit these before they load NumPy: one BLAS thread each, or they spin for each other.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
 
