@@ -24,13 +24,9 @@ A second demo replaces the first one's folder; a run that you trained is never r
 SMALL: dict[str, Any] = {
     "model": {"name": "RBM", "n_hidden": 16, "centered": True},
     "data": {"name": "digits", "binarize": "threshold"},
-    "objective": {"name": "PersistentContrastiveDivergence", "n_chains": 500, "weight_decay": 1e-3},
-    "optimizer": {
-        "name": "Momentum",
-        "learning_rate": {"name": "Linear", "start": 0.05, "stop": 0.0},
-        "momentum": 0.9,
-    },
-    "training": {"epochs": 1000, "batch_size": 100, "measure_every": 20},
+    "objective": {"name": "PersistentContrastiveDivergence", "n_chains": 500, "weight_decay": 5e-4},
+    "optimizer": {"name": "SGD", "learning_rate": {"name": "Linear", "start": 0.3, "stop": 0.0}},
+    "training": {"epochs": 800, "batch_size": 100, "measure_every": 16},
 }
 LARGE: dict[str, Any] = {
     **SMALL,
