@@ -15,7 +15,7 @@ from minidgm.checks import check_model
 digits = minidgm.datasets.digits(binarize="threshold")
 rbm = minidgm.RBM(n_visible=64, n_hidden=16, centered=True, seed=0).initialize(digits.train)
 
-#: Persistent contrastive divergence: the chains go on from update to update. Centring makes the gradient
+#: Persistent contrastive divergence: the chains go on from update to update. Centering makes the gradient
 #: indifferent to whether ink is 0 or 1.
 history = rbm.fit(
     digits.train,

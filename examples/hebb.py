@@ -2,9 +2,9 @@
 
 A connection is strengthened when both its ends are on together in the data, and weakened when they are on
 together in the model's own samples. On eight bits both halves of the rule can be computed exactly. The
-data are the words of a ring: two neighbours are on, the rest is off. After learning, the couplings show
-the ring: neighbours excite each other, everyone else inhibits, and those two steps apart inhibit most,
-because a common neighbour would bring them along.
+data are the words of a ring: two neighbors are on, the rest is off. After learning, the couplings show
+the ring: neighbors excite each other, everyone else inhibits, and those two steps apart inhibit most,
+because a common neighbor would bring them along.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 import minidgm
 from minidgm import objectives, optim
 
-#: Eight words; unit :math:`i` and its neighbour are on.
+#: Eight words; unit :math:`i` and its neighbor are on.
 data = np.eye(8, dtype="float32") + np.roll(np.eye(8, dtype="float32"), 1, axis=1)
 machine = minidgm.BoltzmannMachine(n_visible=8, seed=0)
 

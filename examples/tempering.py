@@ -6,7 +6,7 @@ images have nearly all of its probability, and to get from one to the next sever
 once. The model is small enough for its distribution to be known, so that we can tell how far 1,000 chains
 are from it, all of which start at the same empty image.
 
-Parallel tempering runs chains at several temperatures. The hot ones move freely, and neighbours exchange
+Parallel tempering runs chains at several temperatures. The hot ones move freely, and neighbors exchange
 their states with a probability that leaves every temperature's distribution intact.
 """
 
@@ -61,7 +61,7 @@ draws = np.random.default_rng(0).choice(512, size=n_chains, p=p / p.sum())
 floor = distance(states[draws])
 print(f"distance from the model after {n_sweeps} sweeps: Gibbs {gibbs[-1]:.3f}, tempering {tempered[-1]:.3f}")
 print(f"of {n_chains} exact draws: {floor:.3f}")
-print("exchange rates between neighbours:", np.round(info.swap_rate, 2))
+print("exchange rates between neighbors:", np.round(info.swap_rate, 2))
 
 figure = plotting.series(
     np.arange(1, n_sweeps + 1),
