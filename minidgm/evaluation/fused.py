@@ -31,7 +31,8 @@ class BernoulliPath(HarmoniumPath):
         ones = xp.ones_like(c)
         v, x = state.copy(), xp.empty((n, c.shape[0]), dtype=state.dtype)
         h, y = xp.empty_like(x), xp.empty_like(v)
-        size, was, becomes = xp.empty_like(x), xp.empty_like(x), xp.empty_like(x)
+        size, becomes = xp.empty_like(x), xp.empty_like(x)
+        was = h  # free until h is drawn
         log_w = xp.zeros(n, dtype="float64")
         for here, there in pairwise(betas):
             xp.matmul(v, W, out=x)
