@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -124,8 +125,8 @@ def _place(function: Any) -> tuple[str, str]:
 
 
 def _order(number: str) -> tuple[float, str]:
-    digits = number.rstrip("abcdefgh")
-    return (float(digits) if digits else float("inf"), number)
+    digits = re.match(r"\d+", number)
+    return (float(digits[0]) if digits else float("inf"), number)
 
 
 def forget(name: str) -> None:

@@ -15,6 +15,7 @@ from minidgm.backend import asarray, get_backend
 from minidgm.checks.comparison import host
 
 MAX_JOINT = 4096
+MAX_STATES = 2**16
 SMALL = {"n_visible": 3, "n_hidden": 2}
 SIZES = {"visible": ("n_visible", "num_visible", "n_v"), "hidden": ("n_hidden", "num_hidden", "n_h")}
 
@@ -74,13 +75,9 @@ class Subject:
                 f"{self.name} has no parameters to draw: give it a dict of arrays `params`, "
                 "or floating-point arrays as attributes"
             )
-        self.hidden = self._domain("hidden")
         self.visible = self._domain("visible")
-        if self.n_joint > 2**16:
-            raise TypeError(
-                f"{self.name} has {self.n_joint:.3g} joint states, too many to enumerate; pass the class, "
-                "a smaller instance, or give it a method config() that returns its constructor's arguments"
-            )
+        self.hidden = self._domain("hidden")
+        self._check_states(self.n_joint)
 
     # Parameters
 
@@ -177,10 +174,19 @@ class Subject:
 
             unit = from_name(unit)
         if not hasattr(unit, "states"):
+            self._check_states(2.0**n)
             return Domain(n, "bernoulli", enumerate_states(n))
         if math.isinf(unit.n_states(n)):
             return Domain(n, "nonnegative" if "rectified" in unit.name else "real")
+        self._check_states(unit.n_states(n))
         return Domain(n, unit.name, host(unit.states(n)))
+
+    def _check_states(self, count: float) -> None:
+        if count > MAX_STATES:
+            raise TypeError(
+                f"{self.name} has at least {count:.3g} states, too many to enumerate; pass the class, "
+                "a smaller instance, or give it a method config() that returns its constructor's arguments"
+            )
 
     def _size(self, side: str) -> int:
         for name in SIZES[side]:

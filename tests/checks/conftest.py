@@ -1,4 +1,4 @@
-"""Failures are expected here: do not spend seconds on making each as small as can be."""
+"""Failures are expected here: spend no seconds on making each as small as can be."""
 
 import pytest
 

@@ -4,6 +4,8 @@ import pytest
 
 from minidgm import RBM
 from minidgm.checks import check_model
+from minidgm.objectives import FastPersistent, tempered
+from minidgm.samplers import GibbsState
 from tests.checks import mutants as m
 
 SQUARE = {"n_visible": 3, "n_hidden": 3}
@@ -81,6 +83,27 @@ def test_wrong_estimator_dies(objectives, identity):
 
 
 @pytest.mark.slow
+def test_chains_other_than_those_in_the_state_are_caught(monkeypatch):
+    def other(model, batch, state, out):
+        return contrast(model, batch, GibbsState(1.0 - state.v, state.h), out)
+
+    contrast = tempered.contrast
+    monkeypatch.setattr(tempered, "contrast", other)
+    assert not check_model(RBM, identities="tempered chains stay", raises=False).ok
+
+
+@pytest.mark.parametrize("sign", [-1.0, 0.0])
+def test_fast_weights_that_move_the_wrong_way_or_not_at_all_are_caught(monkeypatch, sign):
+    def learn(self, grads):
+        before = self._state["fast"].copy()
+        right(self, grads)
+        self._state["fast"] = self.decay * before + sign * (self._state["fast"] - self.decay * before)
+
+    right = FastPersistent._learn
+    monkeypatch.setattr(FastPersistent, "_learn", learn)
+    assert not check_model(RBM, identities="persistent chains at the model", raises=False).ok
+
+
 @pytest.mark.parametrize("mutant", sorted({row[0] for row in MUTANTS}, key=lambda c: c.__name__))
 def test_whole_catalogue_finds_it_too(mutant):
     structure = next(row[1] for row in MUTANTS if row[0] is mutant)

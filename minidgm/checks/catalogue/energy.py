@@ -103,7 +103,7 @@ def _cumulants(unit: Any, a: np.ndarray, own: dict[str, Any]) -> tuple[np.ndarra
     name="conditionals",
     number="10",
     equation="p(h|v) = p(v,h) / sum_h p(v,h), and p(v|h) likewise",
-    source=f"{BOOK}, eq. 20.7-20.15",
+    source=f"{BOOK}, eq. 20.7-20.16",
     requires=("energy", "hidden_given_visible"),
     likely_cause="W for its transpose, a bias of the other side, a sign, or a precision for a variance",
 )

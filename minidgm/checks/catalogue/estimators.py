@@ -144,6 +144,26 @@ def persistent_chains_at_the_model(case: Case) -> Iterator[Comparison]:
                 for key, value in expectation(run, case.subject.backend).items():
                     total[key] = total.get(key, 0.0) + case.p_joint[i, j] * value
         yield from gradients(total, right, f"{name}:")
+        if name == "FastPersistent":
+            yield from _fast_step(case, objective, v)
+
+
+def _fast_step(case: Case, objective: Any, v: np.ndarray) -> Iterator[Comparison]:
+    """One step from fast parameters other than 0: whose energy the chains feel, and where it moves to."""
+    ahead = case.model.to()
+    fast = 0.1 + 0.0 * ahead.params.buffer
+    ahead.params.buffer[...] += fast
+    objective.set_state({"v": case.device(case.V[:1]), "h": case.device(case.H[:1]), "fast": fast})
+    left = gradient(case, objective, v, case.replay(case.seed()))
+    weights = np.full(len(v), 1.0 / len(v))
+    data = case.model.free_energy_gradient(case.device(v), case.device(weights))
+    chain = ahead.free_energy_gradient(objective.state["v"])
+    yield from gradients(
+        left, {key: host(data[key]) - host(chain[key]) for key in left}, "fast weights at 0.1:"
+    )
+    moved = type(ahead.params)(chain.shapes, chain.backend, chain.dtype, objective.state["fast"])
+    decayed, rate = 0.1 * objective.decay, objective.fast_learning_rate
+    yield from gradients(moved, {key: decayed - rate * g for key, g in left.items()}, "fast weights, next:")
 
 
 @identity(
@@ -240,7 +260,12 @@ def tempered_chains_stay(case: Case) -> Iterator[Comparison]:
     start = np.stack([exact.choice(len(x), size=m, p=x) for x in p])
     n_h = len(case.H)
     objective.set_state({"v": case.device(case.V[start // n_h]), "h": case.device(case.H[start % n_h])})
-    objective.gradient(case.model, case.device(case.visible(1, 2)), rng)
+    v = case.visible(1, 2)
+    left = gradient(case, objective, v, rng)
+    end = np.concatenate([v, host(objective.state["v"])[0]])
+    weights = np.concatenate([np.full(len(v), 1.0 / len(v)), np.full(m, -1.0 / m)])
+    right = case.model.free_energy_gradient(case.device(end), case.device(weights))
+    yield from gradients(left, right, "the chains at beta = 1 enter the gradient:")
     for t, x in enumerate(p):
         v, h = (host(objective.state[side])[t] for side in "vh")
         end = index_of(v, case.V) * n_h + index_of(h, case.H)
