@@ -26,7 +26,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from minidgm.backend import Generator, get_backend, get_xp
-from minidgm.boltzmann.rbm import BLOCK, positive
+from minidgm.boltzmann.rbm import BLOCK, positive, same_rows
 from minidgm.boltzmann.units import Bernoulli
 from minidgm.distributions import Enumerated
 from minidgm.errors import IntractableError
@@ -178,7 +178,7 @@ class BoltzmannMachine(Model):
     # Inference and sampling
 
     def visible_field(self, v: Any, h: Any) -> Any:
-        """Logit of p(v_i = 1 | all others), [n, n_visible] (20.2)."""
+        """Logit of p(v_i = 1 | all others), [n, n_visible]."""
         return couple(v, self.params["R"]) + h @ self.params["W"].T + self.params["b"]
 
     def hidden_field(self, v: Any, h: Any) -> Any:
@@ -188,7 +188,7 @@ class BoltzmannMachine(Model):
     def mean_field(self, v: Any, tolerance: float | None = 1e-6, max_iterations: int = 500) -> MeanField:
         """Factorial q(h | v) = prod Bernoulli(mu), with mu_j <- sigmoid(hidden field of mu), unit after unit.
 
-        Each update maximises the evidence lower bound in mu_j, so the bound never falls (20.3.1 for the DBM).
+        Each update maximises the evidence lower bound in mu_j, so the bound never falls (20.4.2 for the DBM).
         Stops when no mean moves by ``tolerance``, or after ``max_iterations`` sweeps; ``tolerance=None`` does
         them all and never reads the device.
         """
@@ -229,6 +229,7 @@ class BoltzmannMachine(Model):
             if init is None
             else self.check_data(init, "init")
         )
+        same_rows(v, n)
         h = rng.bernoulli(self.xp.full((v.shape[0], self.n_hidden), 0.5, dtype=self.dtype))
         for _ in range(positive(steps, "steps", least=0)):
             v, h = self.gibbs_step(v, h, rng)

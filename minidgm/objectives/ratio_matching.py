@@ -1,4 +1,4 @@
-r"""Ratio matching: score matching's counterpart for bits (Hyvärinen 2007; Deep Learning, section 18.5).
+r"""Ratio matching: score matching's counterpart for bits (Hyvärinen 2007; Deep Learning, section 18.4).
 
     loss  =  1/n sum_n sum_i g(p(v)/p(v with unit i flipped))^2,      g(u) = 1/(1 + u).
 
