@@ -13,7 +13,7 @@ measure, E = -b.v - c.h - v^T W h - log_base(v) - log_base(h).
 | b, c | [n_visible], [n_hidden] | visible and hidden biases |
 | visible_log_precision | [n_visible] | only with Gaussian visibles (likewise hidden) |
 
-The graph is bipartite, so both conditionals factorise over units, each in its field (20.11 - 20.15):
+The graph is bipartite, so both conditionals factorise over units, each in its field (20.11 - 20.16):
 
     p(h | v) from the field v W + c,      p(v | h) from the field h W^T + b.
 
@@ -136,7 +136,7 @@ class RBM(GaussianScore, Model):
         return self.hidden.distribution(self.hidden_field(v), **self._own("hidden"))
 
     def visible_given_hidden(self, h: Any) -> Any:
-        """p(v | h): a factorial distribution (20.15)."""
+        """p(v | h): a factorial distribution (20.16)."""
         return self.visible.distribution(self.visible_field(h), **self._own("visible"))
 
     def free_energy(self, v: Any) -> Any:
@@ -216,6 +216,7 @@ class RBM(GaussianScore, Model):
         field = self.xp.zeros((positive(n, "n"), 1), dtype=self.dtype) + self.params["b"]
         own = self._own("visible")
         v = self.visible.sample(field, rng, **own) if init is None else self.check_data(init, "init")
+        same_rows(v, n)
         h = None
         for _ in range(positive(steps, "steps", least=0)):
             v, h = self.gibbs_step(v, h, rng)
@@ -323,6 +324,12 @@ class RBM(GaussianScore, Model):
         from minidgm.objectives import PersistentContrastiveDivergence
 
         return PersistentContrastiveDivergence()
+
+
+def same_rows(init: Any, n: int) -> None:
+    """Refuse starting states that are not ``n``."""
+    if init.shape[0] != n:
+        raise ValueError(f"init has {init.shape[0]} rows; expected one for each of n={n} samples")
 
 
 def positive(n: Any, name: str, least: int = 1) -> int:

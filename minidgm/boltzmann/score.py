@@ -37,8 +37,13 @@ class GaussianScore:
         return self.params["b"] - precision * v + self.hidden.mean(v @ W + c) @ W.T
 
     def score_divergence(self, v: Any) -> Any:
-        """sum_i d^2 log p(v)/dv_i^2, [n]: sum_j s_j sum_i W_ij^2 - sum_i lambda_i."""
+        """sum_i d^2 log p(v)/dv_i^2, [n]: sum_j s_j sum_i W_ij^2 - sum_i lambda_i; independent hiddens."""
         xp, W = get_xp(v), self.params["W"]
+        if self.hidden.k > 1:
+            raise TypeError(
+                f"the divergence needs hidden units that are independent given v, not {self.hidden.name}; "
+                "use bernoulli or spin units"
+            )
         s = self.hidden.variance(v @ W + self.params["c"])
         return s @ (W * W).sum(axis=0) - xp.sum(self._precision())
 

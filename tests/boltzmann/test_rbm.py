@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import logsumexp
 
-from minidgm import RBM, Generator, IntractableError
+from minidgm import RBM, BoltzmannMachine, Generator, IntractableError
 from minidgm.backend import asarray, to_numpy
 from minidgm.errors import DataError
 
@@ -285,3 +285,15 @@ def test_integers_booleans_and_empty_batches_are_data():
 def test_scores_need_gaussians():
     with pytest.raises(TypeError, match="visible='gaussian'"):
         RBM(3, 2).score(np.zeros((1, 3)))
+
+
+def test_the_divergence_of_the_score_needs_independent_hidden_units():
+    model = RBM(2, 4, visible="gaussian", hidden="softmax(2)")
+    with pytest.raises(TypeError, match=r"independent given v, not softmax\(2\)"):
+        model.score_divergence(np.zeros((1, 2)))
+
+
+@pytest.mark.parametrize("family", [RBM, BoltzmannMachine])
+def test_starting_states_are_as_many_as_samples(family):
+    with pytest.raises(ValueError, match="init has 4 rows; expected one for each of n=10"):
+        family(3, 2).sample(10, 0, steps=1, init=np.zeros((4, 3)))
