@@ -98,7 +98,7 @@ class Unit:
 
     def mean_jvp(self, a: Any, direction: Any, **own: Any) -> Any:
         """Derivative of the mean along ``direction`` [n, d]."""
-        return self.variance(a, **own) * direction
+        return self.distribution(a, **own).mean_jvp(direction)
 
     def sample(self, a: Any, rng: Any, out: Any = None, **own: Any) -> Any:
         """Draw from p(x | a), [n, d]."""
@@ -274,13 +274,6 @@ class Softmax(Unit):
     def distribution(self, a: Any, **own: Any) -> distributions.Categorical:
         return distributions.Categorical(a, self.k)
 
-    def mean_jvp(self, a: Any, direction: Any, **own: Any) -> Any:
-        """The Jacobian of a softmax is diag(p) - p p^T, a group."""
-        xp = get_xp(a)
-        shape = (a.shape[0], a.shape[1] // self.k, self.k)
-        p, u = (xp.reshape(x, shape) for x in (self.mean(a), direction))
-        return xp.reshape(p * (u - (p * u).sum(axis=-1, keepdims=True)), a.shape)
-
     def n_states(self, n: int) -> float:
         return self.k ** (n // self.k)
 
@@ -338,7 +331,13 @@ class Rectified(Unit):
         )
 
     def logit(self, mean: Any, **own: Any) -> Any:
-        return mean
+        """Newton's method; the mean is convex in the field, so that from a field above it only descends."""
+        target = get_xp(mean).maximum(mean, 0.05)
+        a = target
+        for _ in range(12):
+            m, variance, _ = distributions.rectified_moments(a)
+            a = a - (m - target) / variance
+        return a
 
 
 def from_name(unit: str | Unit) -> Unit:

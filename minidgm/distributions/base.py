@@ -26,6 +26,10 @@ class Distribution:
         """Variance of each unit, [n, d]."""
         raise NotImplementedError
 
+    def mean_jvp(self, direction: Any) -> Any:
+        """Covariance of the units times ``direction`` [n, d]: how the mean moves with the field, [n, d]."""
+        return self.variance * direction
+
     @property
     def mode(self) -> Any:
         """A most probable value of each unit, [n, d]."""

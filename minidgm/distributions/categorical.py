@@ -44,6 +44,12 @@ class Categorical(Distribution):
         mean = self.mean
         return mean * (1.0 - mean)
 
+    def mean_jvp(self, direction: Any) -> Any:
+        """The covariance of a group is diag(p) - p p^T."""
+        xp = get_xp(self.field, direction)
+        p, u = self._groups(self.mean), self._groups(direction)
+        return xp.reshape(p * (u - (p * u).sum(axis=-1, keepdims=True)), self.field.shape)
+
     @property
     def mode(self) -> Any:
         xp = get_xp(self.field)

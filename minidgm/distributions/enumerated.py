@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from minidgm.backend import get_xp
@@ -38,6 +39,12 @@ class Enumerated:
         """Marginal variance of each unit, [n, d]."""
         return self.probabilities @ (self.states * self.states) - self.mean**2
 
+    def mean_jvp(self, direction: Any) -> Any:
+        """Covariance of the units times ``direction`` [n, d], [n, d]."""
+        mean = self.mean
+        projected = direction @ self.states.T - (direction * mean).sum(axis=1, keepdims=True)  # [n, m]
+        return (self.probabilities * projected) @ self.states
+
     def sample(self, rng: Any, out: Any = None) -> Any:
         """Draw one state a row, [n, d]."""
         draw = rng.categorical(self.log_probabilities) @ self.states
@@ -47,11 +54,12 @@ class Enumerated:
         return out
 
     def log_prob(self, x: Any) -> Any:
-        """Log-probability of the bits ``x`` [n, d], [n], exact, nats."""
+        """Log-probability of the bits ``x`` [n, d], [n], exact, nats; -inf for anything else than bits."""
         xp = get_xp(x, self.log_probabilities)
+        bits = ((x == 0.0) | (x == 1.0)).all(axis=1)
         code = x @ (2.0 ** xp.arange(x.shape[-1])).astype(x.dtype)
         hit = code[:, None] == xp.arange(self.states.shape[0])[None, :]
-        return xp.sum(xp.where(hit, self.log_probabilities, 0.0), axis=1)
+        return xp.where(bits, xp.sum(xp.where(hit, self.log_probabilities, 0.0), axis=1), -math.inf)
 
     def entropy(self) -> Any:
         """Entropy in nats, [n]."""

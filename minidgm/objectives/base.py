@@ -11,7 +11,8 @@ Three additions are written here once:
 * weight decay: ``weight_decay/2 * sum W^2`` over every parameter of two or more axes;
 * a sparsity penalty (Lee, Ekanadham & Ng, NIPS 2007): ``cost * sum_j (target - q_j)^2`` where ``q_j`` is the
   mean over the batch of E[h_j|v]; as there, its gradient moves the hidden biases only,
-  ``2 cost (q_j - target) mean_i Var[h_j|v_i]`` (for Bernoulli units the variance is q(1 - q));
+  ``2 cost sum_k (q_k - target) mean_i Cov[h_k, h_j|v_i]``, where only k = j counts if units are independent
+  (for Bernoulli units the variance is E[h_j|v_i] (1 - E[h_j|v_i]));
 * centring (Montavon & Müller 2012; Melchior, Fischer & Wiskott 2016): for a model with ``centered=True`` the
   gradient is transformed by ``model.center_gradient(grads, mu, lam)``. The offsets are running means of the
   data and of the hidden means: the plain average of the first 100 batches, exponential with rate 0.01 after.
@@ -188,8 +189,9 @@ class Objective:
 
     def _add_sparsity(self, model: Any, batch: Any) -> None:
         hidden = model.hidden_given_visible(batch)
-        excess = hidden.mean.mean(axis=0) - self.sparsity_target  # [n_hidden]
-        self._grads["c"] += 2.0 * self.sparsity_cost * excess * hidden.variance.mean(axis=0)
+        mean = hidden.mean
+        excess = mean.mean(axis=0) - self.sparsity_target + 0.0 * mean  # [n, n_hidden], equal rows
+        self._grads["c"] += 2.0 * self.sparsity_cost * hidden.mean_jvp(excess).mean(axis=0)
 
 
 class Workspace:

@@ -92,12 +92,17 @@ def test_mean_base_gradient_of_gaussians(a, s, w):
     assert exact == pytest.approx(-w * (up - down) / (2 * step), rel=1e-5, abs=1e-7)
 
 
-@pytest.mark.parametrize("unit", [Bernoulli(), Spin(), Gaussian(), Softmax(3)], ids=repr)
+@pytest.mark.parametrize("unit", [Bernoulli(), Spin(), Gaussian(), Softmax(3), Rectified()], ids=repr)
 def test_logit_inverts_the_mean(unit):
     a = np.array([[0.3, -0.7, 1.1]])
     np.testing.assert_allclose(
         unit.mean(unit.logit(unit.mean(a, **own(unit)), **own(unit)), **own(unit)), unit.mean(a, **own(unit))
     )
+
+
+def test_logit_of_a_rectified_unit_far_out():
+    mean = np.array([0.0, 0.05, 0.3, 40.0])
+    np.testing.assert_allclose(Rectified().mean(Rectified().logit(mean)), np.maximum(mean, 0.05), rtol=1e-9)
 
 
 @pytest.mark.parametrize(

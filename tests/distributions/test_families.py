@@ -173,6 +173,11 @@ def test_enumerated_is_a_table():
     np.testing.assert_allclose(table.variance, [[0.24, 0.21], [0.25, 0.25]])
     np.testing.assert_allclose(table.log_prob(np.array([[0.0, 1.0], [1.0, 1.0]])), np.log([0.3, 0.25]))
     np.testing.assert_allclose(table.entropy()[1], np.log(4))
+    np.testing.assert_array_equal(table.log_prob(np.array([[0.5, 0.0], [2.0, 0.0]])), -np.inf)
+    u = np.array([[0.3, -1.0], [2.0, 0.5]])
+    for p, mean, direction, moved in zip(table.probabilities, table.mean, u, table.mean_jvp(u), strict=True):
+        covariance = states.T @ np.diag(p) @ states - np.outer(mean, mean)
+        np.testing.assert_allclose(moved, covariance @ direction, atol=1e-15)
     many = Enumerated(states, np.repeat(log_weights[:1], 40000, axis=0)).sample(Generator(0))
     counts = np.bincount((many @ [1, 2]).astype(int), minlength=4)
     assert stats.chisquare(counts, 40000 * table.probabilities[0]).pvalue > 1e-6

@@ -177,7 +177,9 @@ def test_weight_decay_is_the_gradient_of_its_penalty(name):
     assert_gradients(decayed, {key: plain[key] + penalty[key] for key in model.params})
 
 
-@pytest.mark.parametrize("kind", ["bernoulli", "spin", "bernoulli-gaussian", "gaussian"])
+@pytest.mark.parametrize(
+    "kind", ["bernoulli", "spin", "bernoulli-gaussian", "gaussian", "softmax-softmax", "machine"]
+)
 def test_sparsity_moves_hidden_biases_along_the_penalty(kind):
     model = drawn(kind, seed=3)
     v = rows(model, 4)
