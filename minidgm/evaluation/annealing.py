@@ -14,6 +14,7 @@ from minidgm.evaluation.exact import can_sample_exactly, exact_samples
 from minidgm.evaluation.fused import BernoulliPath
 from minidgm.evaluation.path import HarmoniumPath, LinearPath, Path
 from minidgm.evaluation.schedule import base_biases, check_count
+from minidgm.samplers.gibbs import has_blocks
 
 BLOCK_SIZE = 100
 GIBBS_STEPS = 1000
@@ -74,7 +75,8 @@ def path_from_base(model: Any, base: Any) -> tuple[Path, float]:
         return LinearPath(start, model), float(log_z) + model.n_hidden * math.log(2.0)
     hidden = {name: value[:0] for name, value in params.items() if name.startswith("hidden_")}
     start = model.with_params({**params, **hidden, "W": params["W"][:, :0], "b": b, "c": params["c"][:0]})
-    kind = BernoulliPath if model.visible.name == model.hidden.name == "bernoulli" else HarmoniumPath
+    written_out = has_blocks(model) and model.visible.name == model.hidden.name == "bernoulli"
+    kind = BernoulliPath if written_out else HarmoniumPath
     return kind(start, model), float(log_z)
 
 

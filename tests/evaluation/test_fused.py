@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from minidgm import RBM
 from minidgm.backend import Generator, asarray, to_numpy
 from minidgm.checks.strict import count_host_reads
 from minidgm.evaluation import ais, linear_betas, log_partition_exact
@@ -36,6 +37,19 @@ def test_other_units_take_the_plain_loop():
     for visible, hidden in (("spin", "bernoulli"), ("bernoulli", "spin")):
         path, _ = path_from_base(rbm(3, 2, visible, hidden), None)
         assert type(path) is HarmoniumPath
+
+
+class ShiftedRBM(RBM):
+    def hidden_field(self, v):
+        return super().hidden_field(v) + 1.0
+
+
+def test_a_subclass_with_another_field_takes_the_plain_loop():
+    model = ShiftedRBM(4, 2, dtype="float64", seed=1)
+    model.params["W"][...] = np.random.default_rng(0).normal(size=(4, 2))
+    log_z = np.log(np.exp(-model.free_energy(model.visible.states(4))).sum())
+    estimate = ais(model, n_temperatures=100, rng=0)
+    assert abs(estimate.value - log_z) < 5.0 * estimate.stderr < 0.1
 
 
 def test_mean_weight_over_every_path():
