@@ -47,7 +47,7 @@ class Estimate:
     -----
     Sums and differences combine kinds: minus a lower bound is an upper bound, bounds on the same side add
     up to a bound, bounds on opposite sides to a mere estimate. Standard errors add in quadrature, as for
-    independent values. Units must agree.
+    independent values; one estimate without an error leaves the sum without one. Units must agree.
 
     Examples
     --------
@@ -145,11 +145,12 @@ class Estimate:
             raise ValueError(f"cannot add {other.unit} to {self.unit}; convert one with .to({self.unit!r})")
         kinds = {self.kind, other.kind} - {"exact"} or {"exact"}
         errors = [e.stderr for e in (self, other) if e.stderr is not None]
+        unknown = any(e.kind == "estimate" and e.stderr is None for e in (self, other))
         known = [e.ess for e in (self, other) if e.ess is not None]
         return Estimate(
             self.value + other.value,
             kinds.pop() if len(kinds) == 1 else "estimate",
-            math.hypot(*errors) if errors else None,
+            math.hypot(*errors) if errors and not unknown else None,
             self.unit,
             "; ".join(dict.fromkeys(e.how for e in (self, other) if e.how)),
             min(known) if known else None,

@@ -57,6 +57,7 @@ def test_errors_add_in_quadrature_and_the_smaller_sample_counts():
     assert total.settings == {"x": 1, "y": 3}
     assert (a + Estimate(1.0, "exact")).stderr == 3.0
     assert (Estimate(1.0, "exact") + Estimate(1.0, "exact")).stderr is None
+    assert (a + Estimate(1.0)).stderr is None  # its error is unknown, not 0
 
 
 @given(values, values, st.sampled_from(KINDS))
