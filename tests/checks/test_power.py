@@ -82,7 +82,6 @@ def test_wrong_estimator_dies(objectives, identity):
     assert not report.ok
 
 
-@pytest.mark.slow
 def test_chains_other_than_those_in_the_state_are_caught(monkeypatch):
     def other(model, batch, state, out):
         return contrast(model, batch, GibbsState(1.0 - state.v, state.h), out)
@@ -104,6 +103,7 @@ def test_fast_weights_that_move_the_wrong_way_or_not_at_all_are_caught(monkeypat
     assert not check_model(RBM, identities="persistent chains at the model", raises=False).ok
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mutant", sorted({row[0] for row in MUTANTS}, key=lambda c: c.__name__))
 def test_whole_catalogue_finds_it_too(mutant):
     structure = next(row[1] for row in MUTANTS if row[0] is mutant)
