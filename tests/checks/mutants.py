@@ -187,6 +187,11 @@ class TemperedHiddenBiasKept(RBM):
         return cooler.with_params({**cooler.params, "c": self.params["c"]})
 
 
+class TemperedWithoutBase(RBM):
+    def tempered(self, beta: float, base: Any = None) -> Any:
+        return super().tempered(beta)
+
+
 class CenteredTwice(RBM):
     def center_gradient(self, grads: Any, mu: Any, lam: Any) -> Any:
         return super().center_gradient(super().center_gradient(grads, mu, lam), mu, lam)

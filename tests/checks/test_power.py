@@ -45,6 +45,7 @@ MUTANTS = [
     (m.GibbsSharesNoise, {}, "Geweke's joint test"),
     (m.SampleOfMeans, {}, "samples follow the density"),
     (m.TemperedHiddenBiasKept, {}, "tempered energy"),
+    (m.TemperedWithoutBase, GAUSSIAN, "tempered energy"),
     (m.CenteredTwice, {}, "enhanced gradient"),
     (m.CenteredUncorrected, {}, "enhanced gradient"),
     (m.WritesItsParameters, {}, "methods are pure"),

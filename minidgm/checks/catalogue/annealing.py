@@ -43,12 +43,17 @@ def tempered_energy(case: Case) -> Iterator[Comparison]:
     yield equal(energy(beta), beta * own + (1.0 - beta) * energy(0.0), "beta between")
     if base is not None and case.subject.discrete:
         yield equal(energy(0.0), -v @ base, "beta = 0 is the base")
+    elif base is not None:
+        flat = model.tempered(0.0, base=case.device(0.0 * base))
+        without = host(case.energy(flat, case.device(v), case.device(h)))
+        yield equal(energy(0.0), without - v @ base, "beta = 0 has the biases of the base")
+        if case.subject.hidden.discrete:
+            other = host(case.energy(flat, case.device(v), case.device(h[::-1].copy())))
+            yield equal(other, without, "beta = 0 is free of h")
 
 
 def _paths(subject: Subject) -> str:
-    if not (subject.of_library and subject.discrete):
-        return "needs a model of the library with units that can be listed"
-    return "" if subject.n_joint <= 64 else "needs a smaller model"
+    return subject.cannot_list(64) if subject.of_library else "needs minidgm.model.Model"
 
 
 @identity(
