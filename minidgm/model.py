@@ -131,7 +131,8 @@ class Model:
         # A sum is finite only if its terms are (or if it overflows, which is worth a closer look as well).
         if x.shape[0] and not bool(self.xp.isfinite(x.sum(dtype="float64"))):
             bad = ~self.xp.isfinite(x)
-            first = int(self.xp.argmax(bad.reshape(-1)))
-            where = f"row {first // width}, column {first % width}"
-            raise DataError(f"{what} holds NaN or infinity ({where}); drop or fill such rows")
+            if bool(bad.any()):
+                first = int(self.xp.argmax(bad.reshape(-1)))
+                where = f"row {first // width}, column {first % width}"
+                raise DataError(f"{what} holds NaN or infinity ({where}); drop or fill such rows")
         return x

@@ -68,3 +68,10 @@ def test_unknown_arguments_are_refused(model):
         model(3, 2, hiden="spin")
     with pytest.raises(ValueError, match="unknown backend 'gpu'"):
         model(3, 2, backend="gpu")
+
+
+def test_finite_data_may_have_a_sum_that_overflows():
+    x = np.full((1, 2), 1e308)
+    model = RBM(2, 1, visible="gaussian", dtype="float64")
+    with np.errstate(over="ignore"):
+        np.testing.assert_array_equal(model.check_data(x), x)
