@@ -60,6 +60,12 @@ class Categorical(Distribution):
         """Log-partition of each group, [n, d / k]."""
         return logsumexp(self._groups(self.field), axis=-1)
 
+    def kl(self, other: Any) -> Any:
+        """KL(self, other) in nats, [n]; both of groups of one size."""
+        if getattr(other, "k", self.k) != self.k:
+            raise TypeError(f"KL from groups of {self.k} to groups of {other.k}: both must be of one size")
+        return super().kl(other)
+
     def sample(self, rng: Any, out: Any = None) -> Any:
         xp = get_xp(self.field)
         draw = xp.reshape(rng.categorical(self._groups(self.field)), self.field.shape)

@@ -162,6 +162,8 @@ def test_kl_across_families_is_refused():
         Bernoulli(np.zeros((1, 2))).kl(Spin(np.zeros((1, 2))))
     with pytest.raises(TypeError, match="one family"):
         Normal(np.zeros((1, 2)), np.zeros(2)).kl(Spin(np.zeros((1, 2))))
+    with pytest.raises(TypeError, match="groups of 2 to groups of 3"):
+        Categorical(np.zeros((1, 6)), 2).kl(Categorical(np.zeros((1, 6)), 3))
 
 
 def test_enumerated_is_a_table():
