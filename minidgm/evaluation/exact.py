@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from minidgm.backend import to_numpy
+from minidgm.boltzmann.bm import MAX_BITS
 from minidgm.boltzmann.rbm import BLOCK
 from minidgm.evaluation.estimate import Estimate
 from minidgm.evaluation.schedule import check_count
@@ -83,6 +84,6 @@ def _n_states(model: Any) -> tuple[float, Any, int, str]:
     if hasattr(model, "hidden_free_energy"):
         n_states = model.hidden.n_states(model.n_hidden)
         sides.append((n_states, model.hidden, model.n_hidden, "hidden_free_energy"))
-    elif not getattr(model, "exact_posterior", True):
+    elif not getattr(model, "exact_posterior", True) or model.n_visible + model.n_hidden > MAX_BITS:
         return (math.inf, *sides[0][1:])
     return min(sides, key=lambda side: side[0])

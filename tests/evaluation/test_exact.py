@@ -99,6 +99,7 @@ def test_errors():
     assert can_sample_exactly(rbm(3, 30, hidden="gaussian"))
     assert can_sample_exactly(machine(3, 12))
     assert not can_sample_exactly(machine(3, 13))
+    assert not can_sample_exactly(machine(20, 12))  # 2^20 rows, each a sum over 2^12 states
     with pytest.raises(ValueError, match=r"at most 2\^20 states, the smaller has 2.1e\+06"):
         exact_samples(rbm(21, 21), 5)
     with pytest.raises(ValueError, match="n=0"):
