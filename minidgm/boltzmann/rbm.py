@@ -187,6 +187,7 @@ class RBM(GaussianScore, Model):
         """sum_i log p(v_i | v_-i), [n], exact, nats (Besag 1975): each visible unit against its alternatives.
 
         Changing v_i alone moves the hidden field by a multiple of row i of W, so a unit costs [n, n_hidden].
+        Rows are states of the units; gray levels between have no such conditional, binarize them first.
         """
         v = self.check_data(v)
         W, b, own = self.params["W"], self.params["b"], self._own("hidden")

@@ -42,6 +42,9 @@ Rule = Callable[[Any], tuple[Any, Any]]
 class AlternativesObjective(Objective):
     """Base of the objectives that are sums over units of a function of the gaps.
 
+    Rows are states of the units: a gray level p between 0 and 1, which other objectives take for a
+    probability, is compared with 1 - p as if it were a state; binarize such data first.
+
     Parameters
     ----------
     n_units : int, optional
