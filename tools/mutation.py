@@ -5,8 +5,8 @@ tests that are meant to catch its mistakes. Prints a score a group and every sur
 `tools/equivalent_mutants.toml` does not list with a reason; exits with 1 where a score is below 95 %.
 
 Not mutated: error messages, the choice of the namespace (``get_xp``, branches on a backend's name) and calls
-of CUDA kernels, which need a GPU. With ``--folder`` the copy stays there: a second run goes on where the first
-one stopped, `mutmut show NAME` works inside it, and ``--report`` only reads what is there.
+of CUDA kernels, which need a GPU. With ``--folder`` the copy stays there: a second run goes on where the
+first one stopped, `mutmut show NAME` works inside it, and ``--report`` only reads what is there.
 """
 
 from __future__ import annotations

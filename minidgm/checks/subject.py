@@ -14,7 +14,7 @@ import numpy as np
 from minidgm.backend import asarray, get_backend
 from minidgm.checks.comparison import host
 
-MAX_JOINT = 4096
+MAX_JOINT = 64
 MAX_STATES = 2**16
 SMALL = {"n_visible": 3, "n_hidden": 2}
 SIZES = {"visible": ("n_visible", "num_visible", "n_v"), "hidden": ("n_hidden", "num_hidden", "n_h")}
@@ -161,6 +161,12 @@ class Subject:
     def discrete(self) -> bool:
         """Whether both sides can be listed."""
         return self.visible.discrete and self.hidden.discrete
+
+    def cannot_list(self, largest: int = 2**16) -> str:
+        """Say why joint states cannot be listed, or are more than ``largest``; else ``""``."""
+        if not self.discrete:
+            return "needs units that can be listed"
+        return "" if self.n_joint <= largest else f"needs at most {largest} joint states"
 
     def _domain(self, side: str) -> Domain:
         listed = getattr(self.model, f"{side}_states", None)

@@ -17,6 +17,7 @@ from minidgm.checks.exhaustive import Exhaustive, expectation
 from minidgm.checks.registry import identity
 
 BOOK = "Goodfellow, Bengio and Courville (2016), Deep Learning"
+MOST = 64
 BY_ROW = ("ExactLikelihood", "ContrastiveDivergence", "PseudoLikelihood", "RatioMatching", "ScoreMatching")
 PERSISTENT = ("PersistentContrastiveDivergence", "FastPersistent", "TemperedPersistent")
 SMALL = {
@@ -44,7 +45,7 @@ def signed(case: Case, states: np.ndarray, weights: np.ndarray) -> oracle.Gradie
 
 
 def _discrete(name: str) -> Any:
-    return lambda s: s.cannot_train(name) or ("" if s.discrete else "needs units that can be listed")
+    return lambda s: s.cannot_train(name) or s.cannot_list(MOST)
 
 
 @identity(
@@ -99,7 +100,7 @@ def contrastive_divergence_is_unbiased(case: Case) -> Iterator[Comparison]:
     largest=1.0,
     examples=10,
     tolerance=1e-7,
-    applies=lambda s: "" if s.discrete else "needs units that can be listed",
+    applies=lambda s: s.cannot_list(MOST),
 )
 def cd_infinity(case: Case) -> Iterator[Comparison]:
     v = case.visible()
@@ -209,7 +210,7 @@ def batches_of_any_size(case: Case) -> Iterator[Comparison]:
     likely_cause="an acceptance ratio of the wrong sign, or energies where differences to the base belong",
     largest=3.0,
     examples=5,
-    applies=lambda s: "" if s.discrete else "needs units that can be listed",
+    applies=lambda s: s.cannot_list(MOST),
 )
 def tempering_stationarity(case: Case) -> Iterator[Comparison]:
     from minidgm.samplers import TemperingState, tempering

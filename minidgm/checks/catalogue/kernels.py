@@ -15,6 +15,7 @@ from minidgm.checks.subject import Subject
 
 BOOK = "Goodfellow, Bengio and Courville (2016), Deep Learning"
 DRAWS = 4000
+MOST = 256
 
 
 @identity(
@@ -24,7 +25,7 @@ DRAWS = 4000
     source=f"{BOOK}, eq. 17.20-17.23 (a Markov chain's equilibrium); Geman and Geman (1984)",
     requires=("energy", "gibbs_step"),
     likely_cause="units drawn from stale values, or from a conditional of another energy",
-    applies=lambda s: "" if s.discrete else "needs units that can be listed",
+    applies=lambda s: s.cannot_list(MOST),
     examples=10,
 )
 def gibbs_stationarity(case: Case) -> Iterator[Comparison]:
@@ -41,7 +42,7 @@ def gibbs_stationarity(case: Case) -> Iterator[Comparison]:
     source="Liu (2001), Monte Carlo strategies in scientific computing, 6.6 (data augmentation)",
     requires=("energy", "hidden_given_visible", "visible_given_hidden"),
     likely_cause="the two conditionals do not belong to one joint distribution",
-    applies=lambda s: "" if s.discrete else "needs units that can be listed",
+    applies=lambda s: s.cannot_list(MOST),
     examples=10,
 )
 def detailed_balance(case: Case) -> Comparison:
