@@ -157,6 +157,8 @@ def precisions_agree(case: Case) -> Iterator[Comparison]:
     h = case.hidden(len(v))
     seed = case.seed()
     exact = row_values(subject, case.reference, v, h, "numpy", "float64")
+    for method, value in exact.items():
+        yield equal(np.isfinite(value), np.ones(value.shape), f"{method} is finite in float64")
     scales = dict.fromkeys(exact, 1.0)
     energies = [method for method in exact if "energy" in method or "log" in method]
     scales |= dict.fromkeys(energies, max([1.0, *(float(np.abs(exact[m]).max()) for m in energies)]))
