@@ -59,9 +59,10 @@ def ais(
         Evenly spaced inverse temperatures, 0 and 1 included; unused if ``betas`` is given.
     betas : sequence of float, optional
         From 0 to 1, strictly increasing; e.g. `published_betas`.
-    base : None, "uniform" or array [n_visible]
-        Visible biases of the base. None takes the model's own; best are those of the training data,
-        ``base_rate(model, train)``. Every choice is unbiased for Z; a closer one has less variance.
+    base : None, "biases", "uniform" or array [n_visible]
+        Visible biases of the base. Best are those of the training data's means, ``base_rate(model, train)``;
+        None takes the visible field while the hidden units are idle, "biases" the biases alone. Every choice
+        is unbiased for Z; a closer one has less variance.
     rng : Generator or int, optional
     executor : concurrent.futures.Executor, optional
         Runs blocks of ``block_size`` chains, each with a generator spawned for it: the result depends on

@@ -178,4 +178,4 @@ def describe(n_chains: int, betas: Sequence[float], block_size: int, **more: Any
 
 def describe_base(base: Any) -> str:
     """Name the base for the settings of a run."""
-    return "model biases" if base is None else base if isinstance(base, str) else "given biases"
+    return "field of idle hidden units" if base is None else base if isinstance(base, str) else "given biases"

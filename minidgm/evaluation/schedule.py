@@ -82,6 +82,17 @@ def base_rate(model: Any, v: Any) -> Any:
     return model.visible.logit(v.mean(axis=0), **own)
 
 
+def idle_field(model: Any) -> Any:
+    """The visible field with the hidden units as they are at the start of a path: b + W E[h in the field 0].
+
+    The biases of the visible units alone say little: couplings and biases trade off against each other
+    (centring moves one into the other), and hidden units are half on, not off, where annealing starts.
+    """
+    own = model._own("hidden") if hasattr(model, "_own") else {}
+    idle = model.hidden.mean(0.0 * model.params["c"][None, :], **own)[0]
+    return model.params["b"] + model.params["W"] @ idle
+
+
 def base_biases(model: Any, base: Any) -> Any:
     """Turn the argument ``base`` of the annealing functions into biases [n_visible] on the model's device.
 
@@ -94,11 +105,12 @@ def base_biases(model: Any, base: Any) -> Any:
     """
     b = model.params["b"]
     if base is None:
-        return b
+        return idle_field(model)
     if isinstance(base, str):
-        if base != "uniform":
-            raise ValueError(f"base={base!r}; expected 'uniform', biases, or None for the model's own")
-        return model.xp.zeros_like(b)
+        named = {"biases": b, "uniform": model.xp.zeros_like(b)}
+        if base not in named:
+            raise ValueError(f"base={base!r}; expected 'biases', 'uniform', an array [n_visible], or None")
+        return named[base]
     if is_array(base):
         get_xp(b=b, base=base)
     elif not isinstance(base, Sequence):

@@ -189,7 +189,7 @@ def test_value_and_log_weights_agree():
         "n_chains": 64,
         "n_temperatures": 5,
         "block_size": 100,
-        "base": "model biases",
+        "base": "field of idle hidden units",
     }
 
 

@@ -102,7 +102,7 @@ def test_errors():
         ais(model, 5, 3, block_size=0)
     with pytest.raises(ValueError, match=r"base has shape \(3,\); expected biases \[4\]"):
         ais(model, base=np.zeros(3))
-    with pytest.raises(ValueError, match="expected 'uniform', biases"):
+    with pytest.raises(ValueError, match="expected 'biases', 'uniform', an array"):
         ais(model, base="unifrom")
     with pytest.raises(ValueError, match="NaN or infinity"):
         ais(model, base=np.full(4, np.inf))

@@ -64,6 +64,22 @@ def test_base_rate_of_constant_pixels_and_machines():
 
 def test_base_biases():
     model = rbm(3, 2)
-    assert base_biases(model, None) is model.params["b"]
+    assert base_biases(model, "biases") is model.params["b"]
     np.testing.assert_array_equal(base_biases(model, "uniform"), 0.0)
     np.testing.assert_array_equal(base_biases(model, [1, 2, 3]), [1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize(
+    ("hidden", "idle"),
+    [("bernoulli", 0.5), ("spin", 0.0), ("softmax(3)", 1 / 3), ("rectified", np.sqrt(2 / np.pi))],
+)
+def test_default_base_is_the_field_of_idle_hidden_units(hidden, idle):
+    model = rbm(4, 3, "bernoulli", hidden)
+    expected = to_numpy(model.params["b"]) + idle * to_numpy(model.params["W"]).sum(axis=1)
+    np.testing.assert_allclose(to_numpy(base_biases(model, None)), expected, atol=1e-12)
+
+
+def test_default_base_of_a_machine():
+    model = machine(3, 2)
+    expected = to_numpy(model.params["b"]) + 0.5 * to_numpy(model.params["W"]).sum(axis=1)
+    np.testing.assert_allclose(to_numpy(base_biases(model, None)), expected, atol=1e-12)
