@@ -65,7 +65,7 @@ def main() -> None:
         "model": "RBM 784-16",
         "objective": "PCD-1, 100 chains, SGD 0.01, batch 100",
         "epochs": args.epochs,
-        "AIS": f"100 chains x {args.betas} betas in the published segments, base rate from the training means",
+        "AIS": f"100 chains x {args.betas} betas in the published segments, base from the training means",
     }
     write("mnist-rbm16", rows, settings)
 
