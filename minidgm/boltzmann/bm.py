@@ -25,12 +25,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from minidgm.backend import Generator, get_backend, get_xp
-from minidgm.boltzmann.rbm import BLOCK, positive, same_rows
+from minidgm.arguments import count
+from minidgm.backend import Generator, get_xp
+from minidgm.boltzmann.energy_model import EnergyModel
+from minidgm.boltzmann.rbm import BLOCK, same_rows
 from minidgm.boltzmann.units import Bernoulli
 from minidgm.distributions import Enumerated
 from minidgm.errors import IntractableError
-from minidgm.model import Model
 from minidgm.numerics import logsumexp, sigmoid
 from minidgm.parameters import Parameters
 
@@ -46,7 +47,7 @@ class MeanField(NamedTuple):
     change: Any
 
 
-class BoltzmannMachine(Model):
+class BoltzmannMachine(EnergyModel):
     """Fully connected Boltzmann machine on bits, with or without hidden units.
 
     Parameters
@@ -86,8 +87,8 @@ class BoltzmannMachine(Model):
     ):
         super().__init__(backend=backend, dtype=dtype, seed=seed)
         self.n_visible, self.n_hidden = (
-            positive(n_visible, "n_visible"),
-            positive(n_hidden, "n_hidden", least=0),
+            count("n_visible", n_visible),
+            count("n_hidden", n_hidden, 0),
         )
         self.visible, self.hidden = Bernoulli(), Bernoulli()
         n_v, n_h = self.n_visible, self.n_hidden
@@ -223,7 +224,7 @@ class BoltzmannMachine(Model):
     def sample(self, n: int, rng: Generator | int | None = None, steps: int = 1000, init: Any = None) -> Any:
         """Draw visible states [n, n_visible]: ``steps`` Gibbs sweeps from ``init`` (default: fair coins)."""
         rng = self.generator(rng)
-        shape = (positive(n, "n"), self.n_visible)
+        shape = (count("n", n), self.n_visible)
         v = (
             rng.bernoulli(self.xp.full(shape, 0.5, dtype=self.dtype))
             if init is None
@@ -231,7 +232,7 @@ class BoltzmannMachine(Model):
         )
         same_rows(v, n)
         h = rng.bernoulli(self.xp.full((v.shape[0], self.n_hidden), 0.5, dtype=self.dtype))
-        for _ in range(positive(steps, "steps", least=0)):
+        for _ in range(count("steps", steps, 0)):
             v, h = self.gibbs_step(v, h, rng)
         return v
 
@@ -244,7 +245,7 @@ class BoltzmannMachine(Model):
         with v_i in place of v_i^2 on the diagonals.
         """
         xp = get_xp(v, h, weights)
-        out = self.params.like() if out is None else out
+        out = self.zero_gradient() if out is None else out
         minus_w = -xp.ones(v.shape[0], dtype=v.dtype) if weights is None else -weights
         minus_v, minus_h = minus_w[:, None] * v, minus_w[:, None] * h
         out["b"][...], out["c"][...] = minus_v.sum(axis=0), minus_h.sum(axis=0)
@@ -269,21 +270,6 @@ class BoltzmannMachine(Model):
         start = 0.0 if base is None else (1.0 - beta) * base
         cooled = {name: beta * value for name, value in self.params.items()}
         return self.with_params({**cooled, "b": start + cooled["b"]})
-
-    # Service
-
-    def check_data(self, v: Any, what: str = "v") -> Any:
-        """Return ``v`` on this model's device, or raise `DataError` for a wrong shape, dtype or domain."""
-        if get_backend(v) == "autograd":
-            return v
-        v = self.check_matrix(v, self.n_visible, what)
-        self.visible.check(v, what)
-        return v
-
-    def default_objective(self) -> Any:
-        from minidgm.objectives import PersistentContrastiveDivergence
-
-        return PersistentContrastiveDivergence()
 
 
 def quadratic(x: Any, A: Any) -> Any:

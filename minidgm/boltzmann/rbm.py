@@ -26,11 +26,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from minidgm.backend import Generator, get_backend, get_xp
+from minidgm.arguments import count
+from minidgm.backend import Generator, get_xp
 from minidgm.boltzmann.score import GaussianScore
 from minidgm.boltzmann.units import Unit, from_name
 from minidgm.errors import IntractableError
-from minidgm.model import Model
 from minidgm.numerics import logsumexp
 from minidgm.parameters import Parameters
 
@@ -38,7 +38,7 @@ MAX_STATES = 2**25
 BLOCK = 2**14
 
 
-class RBM(GaussianScore, Model):
+class RBM(GaussianScore):
     """Restricted Boltzmann machine with any pair of unit types.
 
     Parameters
@@ -87,7 +87,7 @@ class RBM(GaussianScore, Model):
         seed: int | None = None,
     ):
         super().__init__(backend=backend, dtype=dtype, seed=seed)
-        self.n_visible, self.n_hidden = positive(n_visible, "n_visible"), positive(n_hidden, "n_hidden")
+        self.n_visible, self.n_hidden = count("n_visible", n_visible), count("n_hidden", n_hidden)
         self.visible, self.hidden, self.centered = from_name(visible), from_name(hidden), bool(centered)
         self.visible.check_width(n_visible, "visible")
         self.hidden.check_width(n_hidden, "hidden")
@@ -214,12 +214,12 @@ class RBM(GaussianScore, Model):
     def sample(self, n: int, rng: Generator | int | None = None, steps: int = 1000, init: Any = None) -> Any:
         """Draw visible states [n, n_visible]: ``steps`` Gibbs sweeps from ``init`` (or the biases alone)."""
         rng = self.generator(rng)
-        field = self.xp.zeros((positive(n, "n"), 1), dtype=self.dtype) + self.params["b"]
+        field = self.xp.zeros((count("n", n), 1), dtype=self.dtype) + self.params["b"]
         own = self._own("visible")
         v = self.visible.sample(field, rng, **own) if init is None else self.check_data(init, "init")
         same_rows(v, n)
         h = None
-        for _ in range(positive(steps, "steps", least=0)):
+        for _ in range(count("steps", steps, 0)):
             v, h = self.gibbs_step(v, h, rng)
         return v
 
@@ -247,7 +247,7 @@ class RBM(GaussianScore, Model):
         over: training loops save an allocation.
         """
         xp = get_xp(v, h, weights)
-        out = self.params.like() if out is None else out
+        out = self.zero_gradient() if out is None else out
         minus_w = -xp.ones(v.shape[0], dtype=v.dtype) if weights is None else -weights
         xp.matmul(v.T, xp.multiply(minus_w[:, None], h, out=scratch), out=out["W"])
         xp.matmul(minus_w, v, out=out["b"])
@@ -305,36 +305,14 @@ class RBM(GaussianScore, Model):
         start = 0.0 if base is None else (1.0 - beta) * base
         return self.with_params({**self.params, "W": beta * W, "b": start + beta * b, "c": beta * c})
 
-    # Service
-
-    def check_data(self, v: Any, what: str = "v") -> Any:
-        """Return ``v`` on this model's device, or raise `DataError` for a wrong shape, dtype or domain."""
-        if get_backend(v) == "autograd":
-            return v
-        v = self.check_matrix(v, self.n_visible, what)
-        self.visible.check(v, what)
-        return v
-
     def initialize(self, X: Any) -> RBM:
         """Set the visible biases so that W = 0 would give the means of ``X`` (Hinton 2012, section 8)."""
         mean = self.check_data(X, "X").mean(axis=0)
         self.params["b"][...] = self.visible.logit(mean, **self._own("visible"))
         return self
 
-    def default_objective(self) -> Any:
-        from minidgm.objectives import PersistentContrastiveDivergence
-
-        return PersistentContrastiveDivergence()
-
 
 def same_rows(init: Any, n: int) -> None:
     """Refuse starting states that are not ``n``."""
     if init.shape[0] != n:
         raise ValueError(f"init has {init.shape[0]} rows; expected one for each of n={n} samples")
-
-
-def positive(n: Any, name: str, least: int = 1) -> int:
-    """Return ``n`` if it is an integer of at least ``least``."""
-    if isinstance(n, bool) or not hasattr(n, "__index__") or n < least:
-        raise ValueError(f"{name}={n!r}; expected an integer of at least {least}")
-    return int(n)

@@ -12,15 +12,14 @@ from __future__ import annotations
 from typing import Any
 
 from minidgm.backend import get_xp
+from minidgm.boltzmann.energy_model import EnergyModel
 
 __all__ = ["GaussianScore"]
 
 
-class GaussianScore:
-    """Mixin of `RBM`: derivatives of log p(v) in v, and derivatives of those in the parameters."""
+class GaussianScore(EnergyModel):
+    """Part of `RBM`: derivatives of log p(v) in v, and derivatives of those in the parameters."""
 
-    params: Any
-    visible: Any
     hidden: Any
 
     def _precision(self) -> Any:
@@ -54,7 +53,7 @@ class GaussianScore:
 
             dW = r^T m + v^T u,      dc = sum u,      db = sum r,      dlog lambda = -lambda sum r v.
         """
-        out = self.params.like() if out is None else out
+        out = self.zero_gradient() if out is None else out
         W = self.params["W"]
         field = v @ W + self.params["c"]
         u = self.hidden.mean_jvp(field, r @ W)
@@ -71,7 +70,7 @@ class GaussianScore:
             dW = 2 W diag(sum w s) + v^T u,      dc = sum u,      db = 0,      dlog lambda = -lambda sum w.
         """
         xp, W = get_xp(v, weights), self.params["W"]
-        out = self.params.like() if out is None else out
+        out = self.zero_gradient() if out is None else out
         weights = xp.ones(v.shape[0], dtype=v.dtype) if weights is None else weights
         field = v @ W + self.params["c"]
         u = weights[:, None] * self.hidden.third(field) * (W * W).sum(axis=0)

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from minidgm import registry
+from minidgm.arguments import count
 from minidgm.backend import is_array
 from minidgm.cli import toml
 from minidgm.cli.command import UsageError
 from minidgm.errors import DataError, unknown
-from minidgm.optim.checks import count
 
 VALUES: dict[str, Any] = {
     "command": "train",

@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from minidgm.arguments import count
 from minidgm.backend import Generator, to_numpy
 from minidgm.evaluation.annealing import (
     BLOCK_SIZE,
@@ -35,7 +36,7 @@ from minidgm.evaluation.annealing import (
     sample_model,
 )
 from minidgm.evaluation.estimate import AnnealedEstimate
-from minidgm.evaluation.schedule import check_betas, check_count
+from minidgm.evaluation.schedule import check_betas
 
 
 def ais(
@@ -95,7 +96,7 @@ def ais(
     True
     """
     schedule = check_betas(betas, n_temperatures)
-    n_chains = check_count(n_chains, "n_chains")
+    n_chains = count("n_chains", n_chains)
     path, log_z_base = path_from_base(model, base)
     generator = model.generator(rng)
     log_w, state = run(
@@ -151,7 +152,7 @@ def reverse_ais(
         As for `ais`, and for ``init`` of another shape or domain.
     """
     schedule = check_betas(betas, n_temperatures)
-    n_chains = check_count(n_chains, "n_chains")
+    n_chains = count("n_chains", n_chains)
     path, log_z_base = path_from_base(model, base)
     generator = model.generator(rng)
 
@@ -225,7 +226,7 @@ def ais_between(
     True
     """
     schedule = check_betas(betas, n_temperatures)
-    n_chains = check_count(n_chains, "n_chains")
+    n_chains = count("n_chains", n_chains)
     path = path_between(model_a, model_b)
     generator = model_b.generator(rng)
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from minidgm.arguments import count
 from minidgm.backend import Generator, get_xp
 from minidgm.boltzmann.bm import BoltzmannMachine
 from minidgm.boltzmann.rbm import RBM
@@ -13,7 +14,7 @@ from minidgm.errors import DivergenceError
 from minidgm.evaluation.exact import can_sample_exactly, exact_samples
 from minidgm.evaluation.fused import BernoulliPath
 from minidgm.evaluation.path import HarmoniumPath, LinearPath, Path
-from minidgm.evaluation.schedule import base_biases, check_count
+from minidgm.evaluation.schedule import base_biases
 from minidgm.samplers.gibbs import has_blocks
 
 BLOCK_SIZE = 100
@@ -93,7 +94,7 @@ def run(
     Rows go in blocks of ``block_size``, each with its own spawned generator, to ``executor.map`` or, without
     an executor, through the same blocks one after the other.
     """
-    block_size = check_count(block_size, "block_size")
+    block_size = count("block_size", block_size)
     parts = state if isinstance(state, tuple) else (state,)
     n = parts[0].shape[0]
     blocks = [tuple(part[i : i + block_size] for part in parts) for i in range(0, n, block_size)]
@@ -141,7 +142,7 @@ def sample_model(
     """
     model = path.b if at == 1.0 else path.a
     if gibbs_steps is not None:
-        check_count(gibbs_steps, "gibbs_steps", least=0)
+        count("gibbs_steps", gibbs_steps, 0)
     if init is not None:
         v = model.check_data(init, "init")
         if v.shape[0] != n:

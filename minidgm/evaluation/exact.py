@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from minidgm.arguments import count
 from minidgm.backend import to_numpy
 from minidgm.boltzmann.bm import MAX_BITS
 from minidgm.boltzmann.rbm import BLOCK
 from minidgm.evaluation.estimate import Estimate
-from minidgm.evaluation.schedule import check_count
 
 MAX_SAMPLED_STATES = 2**20
 
@@ -53,7 +53,7 @@ def exact_samples(model: Any, n: int, rng: Any = None) -> Any:
     ValueError
         If no side has at most 2^20 states; ``model.sample`` runs a chain there.
     """
-    n, rng, xp = check_count(n, "n"), model.generator(rng), model.xp
+    n, rng, xp = count("n", n), model.generator(rng), model.xp
     total, unit, width, method = _n_states(model)
     if total > MAX_SAMPLED_STATES:
         raise ValueError(

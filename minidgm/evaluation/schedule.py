@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+from minidgm.arguments import count
 from minidgm.backend import get_xp, is_array, to_numpy
 
 
@@ -15,7 +16,7 @@ def linear_betas(n: int) -> list[float]:
     >>> linear_betas(5)
     [0.0, 0.25, 0.5, 0.75, 1.0]
     """
-    check_count(n, "n_temperatures", least=2)
+    count("n_temperatures", n, 2)
     return [k / (n - 1) for k in range(n)]
 
 
@@ -29,7 +30,7 @@ def published_betas(n: int = 14500) -> list[float]:
     >>> len(betas), betas[500], betas[4500], betas[-1]
     (14500, 0.5, 0.9, 1.0)
     """
-    check_count(n, "n_temperatures", least=29)
+    count("n_temperatures", n, 29)
     first, second = round(n * 500 / 14500), round(n * 4000 / 14500)
     third = n - first - second - 1
     return (
@@ -62,13 +63,6 @@ def check_betas(betas: Any, n_temperatures: int) -> list[float]:
         if not here < there:
             raise ValueError(f"betas[{k}]={here:g} and betas[{k + 1}]={there:g} do not increase strictly")
     return listed
-
-
-def check_count(n: Any, name: str, least: int = 1) -> int:
-    """Return ``n`` if it is an integer of at least ``least``."""
-    if isinstance(n, bool) or not hasattr(n, "__index__") or n < least:
-        raise ValueError(f"{name}={n!r}; expected an integer of at least {least}")
-    return int(n)
 
 
 def base_rate(model: Any, v: Any) -> Any:

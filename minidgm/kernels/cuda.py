@@ -146,8 +146,9 @@ def adam_update(
     """
     real = p.dtype.type
     settings = tuple(real(value) for value in (*betas, step, eps, decay, shrink))
-    _launch("adam", p.dtype, p.size, (p, g, first, second, np.uint64(p.size), *settings, *_scale(scale,
-    real)))
+    _launch(
+        "adam", p.dtype, p.size, (p, g, first, second, np.uint64(p.size), *settings, *_scale(scale, real))
+    )
 
 
 def softplus_sum(x: Any, scale: float, axis: int) -> Any:

@@ -26,8 +26,9 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from minidgm.arguments import count
 from minidgm.backend import get_xp
-from minidgm.objectives.base import Objective, at_least
+from minidgm.objectives.base import Objective
 from minidgm.random import Generator
 from minidgm.samplers import gibbs
 
@@ -67,7 +68,7 @@ class AlternativesObjective(Objective):
         super().__init__(
             weight_decay=weight_decay, sparsity_target=sparsity_target, sparsity_cost=sparsity_cost
         )
-        self.n_units = None if n_units is None else at_least("n_units", n_units, 1)
+        self.n_units = None if n_units is None else count("n_units", n_units)
 
     @classmethod
     def obstacle(cls, model: Any) -> str | None:

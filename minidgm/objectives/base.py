@@ -21,12 +21,12 @@ Three additions are written here once:
 from __future__ import annotations
 
 import inspect
-from operator import index
 from typing import Any
 
+from minidgm.arguments import real
 from minidgm.backend import asarray, get_backend, get_xp, is_array
 
-__all__ = ["Objective", "Workspace", "at_least"]
+__all__ = ["Objective", "Workspace"]
 
 OFFSET_RATE = 0.01
 
@@ -54,9 +54,9 @@ class Objective:
     def __init__(
         self, *, weight_decay: float = 0.0, sparsity_target: float | None = None, sparsity_cost: float = 0.0
     ):
-        self.weight_decay = at_least("weight_decay", weight_decay, 0.0)
+        self.weight_decay = real("weight_decay", weight_decay)
         self.sparsity_target = sparsity_target
-        self.sparsity_cost = at_least("sparsity_cost", sparsity_cost, 0.0)
+        self.sparsity_cost = real("sparsity_cost", sparsity_cost)
         if self.sparsity_cost > 0 and sparsity_target is None:
             raise ValueError(f"sparsity_cost={sparsity_cost} needs a sparsity_target, e.g. 0.1")
         self._state: dict[str, Any] = {}
@@ -213,21 +213,3 @@ class Workspace:
         if flat is None or flat.shape[0] < size:
             flat = self._flat[name] = get_xp(like).empty(size, dtype=like.dtype)
         return flat[:size].reshape(shape)
-
-
-def at_least(name: str, value: Any, least: Any) -> Any:
-    """Return a number after a check of its lower end; an integer ``least`` asks for an integer.
-
-    >>> at_least("k", 0, 1)
-    Traceback (most recent call last):
-    ...
-    ValueError: k must be an integer of at least 1, got 0
-    """
-    kind = "an integer" if isinstance(least, int) else "a finite number"
-    try:
-        number = index(value) if isinstance(least, int) else float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be {kind}, got {value!r}") from None
-    if not least <= number < float("inf"):
-        raise ValueError(f"{name} must be {kind} of at least {least}, got {value!r}")
-    return number

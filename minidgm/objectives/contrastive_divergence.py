@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minidgm.objectives.base import at_least
+from minidgm.arguments import count
 from minidgm.objectives.two_phase import TwoPhase, contrast, mean_gap, reconstruction_error
 from minidgm.samplers import gibbs
 
@@ -64,7 +64,7 @@ class ContrastiveDivergence(TwoPhase):
         super().__init__(
             weight_decay=weight_decay, sparsity_target=sparsity_target, sparsity_cost=sparsity_cost
         )
-        self.k = at_least("k", k, 1)
+        self.k = count("k", k)
 
     def estimate(self, model: Any, batch: Any, rng: Any, grads: Any) -> dict[str, Any]:
         if gibbs.has_blocks(model):

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from minidgm.objectives.base import Objective, at_least
+from minidgm.arguments import real
+from minidgm.objectives.base import Objective
 from minidgm.objectives.score_matching import not_gaussian
 
 __all__ = ["DenoisingScoreMatching"]
@@ -50,7 +51,7 @@ class DenoisingScoreMatching(Objective):
         super().__init__(
             weight_decay=weight_decay, sparsity_target=sparsity_target, sparsity_cost=sparsity_cost
         )
-        self.sigma = at_least("sigma", sigma, 0.0)
+        self.sigma = real("sigma", sigma)
         if self.sigma == 0.0:
             raise ValueError("sigma must be above 0: without noise there is no score to learn from")
 

@@ -19,8 +19,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from minidgm.arguments import count, real
 from minidgm.backend import get_xp
-from minidgm.objectives.base import at_least
 from minidgm.objectives.two_phase import TwoPhase, mean_gap, phase
 from minidgm.parameters import Parameters
 from minidgm.samplers import gibbs
@@ -67,9 +67,9 @@ class FastPersistent(TwoPhase):
         super().__init__(
             weight_decay=weight_decay, sparsity_target=sparsity_target, sparsity_cost=sparsity_cost
         )
-        self.k, self.n_chains = at_least("k", k, 1), at_least("n_chains", n_chains, 1)
-        self.fast_learning_rate = at_least("fast_learning_rate", fast_learning_rate, 0.0)
-        self.decay = at_least("decay", decay, 0.0)
+        self.k, self.n_chains = count("k", k), count("n_chains", n_chains)
+        self.fast_learning_rate = real("fast_learning_rate", fast_learning_rate)
+        self.decay = real("decay", decay)
         if self.decay >= 1.0:
             raise ValueError(f"decay must lie in [0, 1), got {decay!r}: at 1 the fast weights never fade")
 

@@ -18,8 +18,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from minidgm.arguments import count
 from minidgm.backend import get_xp
-from minidgm.objectives.base import at_least
 from minidgm.objectives.two_phase import TwoPhase, contrast, mean_gap
 from minidgm.samplers import gibbs
 
@@ -69,7 +69,7 @@ class PersistentContrastiveDivergence(TwoPhase):
         super().__init__(
             weight_decay=weight_decay, sparsity_target=sparsity_target, sparsity_cost=sparsity_cost
         )
-        self.k, self.n_chains = at_least("k", k, 1), at_least("n_chains", n_chains, 1)
+        self.k, self.n_chains = count("k", k), count("n_chains", n_chains)
 
     def estimate(self, model: Any, batch: Any, rng: Any, grads: Any) -> dict[str, Any]:
         if not self._started(model, (self.n_chains,)):

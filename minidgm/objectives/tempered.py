@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minidgm.objectives.base import at_least
+from minidgm.arguments import count
 from minidgm.objectives.two_phase import TwoPhase, contrast, mean_gap
 from minidgm.samplers import GibbsState, TemperingState, tempering
 
@@ -60,8 +60,8 @@ class TemperedPersistent(TwoPhase):
         super().__init__(
             weight_decay=weight_decay, sparsity_target=sparsity_target, sparsity_cost=sparsity_cost
         )
-        self.n_temperatures = at_least("n_temperatures", n_temperatures, 1)
-        self.k, self.n_chains = at_least("k", k, 1), at_least("n_chains", n_chains, 1)
+        self.n_temperatures = count("n_temperatures", n_temperatures)
+        self.k, self.n_chains = count("k", k), count("n_chains", n_chains)
 
     def estimate(self, model: Any, batch: Any, rng: Any, grads: Any) -> dict[str, Any]:
         betas = tempering.linear(self.n_temperatures)

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from minidgm.arguments import real
 from minidgm.backend import get_xp
 from minidgm.optim.base import Optimizer
-from minidgm.optim.checks import real
 from minidgm.optim.schedules import Rate
 from minidgm.parameters import Parameters
 

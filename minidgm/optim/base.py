@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from minidgm.arguments import real
 from minidgm.backend import asarray, get_backend, get_xp, to_numpy
 from minidgm.errors import CheckpointError, nearest
-from minidgm.optim.checks import real
 from minidgm.optim.schedules import Rate, Schedule
 from minidgm.parameters import Parameters
 

@@ -21,8 +21,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from minidgm.arguments import count, real
 from minidgm.errors import unknown
-from minidgm.optim.checks import count, real
 
 Rate = float | Callable[[int], float]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from minidgm.arguments import real
 from minidgm.optim.base import Optimizer
-from minidgm.optim.checks import real
 from minidgm.optim.schedules import Rate
 from minidgm.parameters import Parameters
 

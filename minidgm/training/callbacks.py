@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from minidgm.arguments import count, real
 from minidgm.backend import Generator, asarray, to_numpy
-from minidgm.optim.checks import count, real
 from minidgm.serialization import PathLike, write_atomically
 
 if TYPE_CHECKING:

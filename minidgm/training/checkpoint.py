@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from minidgm.arguments import count
 from minidgm.backend import is_array, to_numpy
 from minidgm.errors import CheckpointError, ModelFileError
-from minidgm.optim.checks import count
 from minidgm.serialization import PathLike, read_tensors, write_tensors
 
 FORMAT = "minidgm checkpoint"

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from minidgm.arguments import count
 from minidgm.backend import Generator, asarray, get_backend, get_xp, namespace, prefetch
 from minidgm.errors import DataError
-from minidgm.optim.checks import count
 
 SCAN = 2**22  # values checked at a time
 

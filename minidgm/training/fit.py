@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from minidgm import optim, registry
+from minidgm.arguments import count
 from minidgm.errors import CheckpointError
-from minidgm.optim.checks import count
 from minidgm.parameters import Parameters
 from minidgm.training.callbacks import Callback, EachEpoch
 from minidgm.training.checkpoint import Checkpoint

@@ -180,7 +180,7 @@ def test_limits_and_bad_input():
         BoltzmannMachine(3, 13).free_energy(np.zeros((1, 3)))
     with pytest.raises(IntractableError, match=r"2\^26 states"):
         BoltzmannMachine(20, 6).log_partition()
-    with pytest.raises(ValueError, match="n_hidden=-1"):
+    with pytest.raises(ValueError, match="n_hidden must be an integer of at least 0, got -1"):
         BoltzmannMachine(3, -1)
     with pytest.raises(DataError, match="holds 3"):
         BoltzmannMachine(3).log_prob([[0, 3, 1]])

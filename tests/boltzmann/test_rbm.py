@@ -159,6 +159,13 @@ def test_tempered_ends():
     np.testing.assert_allclose(rbm.tempered(0.25, base).params["b"], 0.25 * rbm.params["b"] + 0.75 * base)
 
 
+def test_a_tempered_model_has_gradients():
+    rbm, v = drawn(), np.ones((3, 4))
+    np.testing.assert_allclose(
+        rbm.tempered(1.0).free_energy_gradient(v).buffer, rbm.free_energy_gradient(v).buffer
+    )
+
+
 def test_gibbs_keeps_the_exact_distribution(backend):
     """40,000 chains started exactly at p(v) and swept three times: chi-square at 1e-6."""
     from scipy.stats import chisquare
@@ -226,10 +233,10 @@ def test_intractable_says_what_to_call():
 @pytest.mark.parametrize(
     ("args", "error", "message"),
     [
-        ((0, 3), ValueError, "n_visible=0; expected an integer of at least 1"),
-        ((3, -1), ValueError, "n_hidden=-1"),
-        ((3.0, 2), ValueError, "n_visible=3.0"),
-        ((True, 2), ValueError, "n_visible=True"),
+        ((0, 3), ValueError, "n_visible must be an integer of at least 1, got 0"),
+        ((3, -1), ValueError, "n_hidden must be an integer of at least 1, got -1"),
+        ((3.0, 2), TypeError, "n_visible must be an integer, got 3.0"),
+        ((True, 2), TypeError, "n_visible must be an integer, got True"),
         ((3, 2, "bernouli"), ValueError, "did you mean 'bernoulli'"),
         ((7, 2, "softmax(3)"), ValueError, "multiple of 3"),
         ((3, 2, "gaussian", "gaussian"), ValueError, "no finite partition function"),

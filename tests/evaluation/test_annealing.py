@@ -94,11 +94,11 @@ def test_errors():
             ais(model, betas=betas)
     with pytest.raises(ValueError, match=r"betas\[1\]=0.5 and betas\[2\]=0.5 do not increase"):
         ais(model, betas=[0.0, 0.5, 0.5, 1.0])
-    with pytest.raises(ValueError, match="n_chains=0; expected an integer of at least 1"):
+    with pytest.raises(ValueError, match="n_chains must be an integer of at least 1, got 0"):
         ais(model, 0)
-    with pytest.raises(ValueError, match="n_temperatures=1;"):
+    with pytest.raises(ValueError, match="n_temperatures must be an integer of at least 2"):
         ais(model, 5, 1)
-    with pytest.raises(ValueError, match="block_size=0;"):
+    with pytest.raises(ValueError, match="block_size must be an integer of at least 1"):
         ais(model, 5, 3, block_size=0)
     with pytest.raises(ValueError, match=r"base has shape \(3,\); expected biases \[4\]"):
         ais(model, base=np.zeros(3))
@@ -112,7 +112,7 @@ def test_errors():
         reverse_ais(model, 5, 3, init=np.zeros((3, 4)))
     with pytest.raises(DataError, match="init holds 2"):
         reverse_ais(model, 1, 3, init=np.full((1, 4), 2.0))
-    with pytest.raises(ValueError, match="gibbs_steps=-1"):
+    with pytest.raises(ValueError, match="gibbs_steps must be an integer of at least 0, got -1"):
         reverse_ais(model, 5, 3, gibbs_steps=-1)
 
 

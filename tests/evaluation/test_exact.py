@@ -102,5 +102,5 @@ def test_errors():
     assert not can_sample_exactly(machine(20, 12))  # 2^20 rows, each a sum over 2^12 states
     with pytest.raises(ValueError, match=r"at most 2\^20 states, the smaller has 2.1e\+06"):
         exact_samples(rbm(21, 21), 5)
-    with pytest.raises(ValueError, match="n=0"):
+    with pytest.raises(ValueError, match="n must be an integer of at least 1, got 0"):
         exact_samples(rbm(3, 3), 0)

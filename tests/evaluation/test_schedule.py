@@ -39,7 +39,7 @@ def test_betas_come_from_any_sequence(xp):
     for bad in ("linear", 3.0, [0.0, "x", 1.0], [[0.0, 1.0]]):
         with pytest.raises(ValueError, match="expected a sequence of numbers"):
             check_betas(bad, 7)
-    with pytest.raises(ValueError, match="n_temperatures=28"):
+    with pytest.raises(ValueError, match="n_temperatures must be an integer of at least 29, got 28"):
         published_betas(28)
     with pytest.raises(ValueError, match="do not increase"):
         check_betas([0.0, float("nan"), 1.0], 3)

@@ -1,0 +1,36 @@
+"""What the machines of this folder share beside their energies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minidgm.backend import get_backend
+from minidgm.boltzmann.units import Unit
+from minidgm.model import Model
+from minidgm.parameters import Parameters
+
+
+class EnergyModel(Model):
+    """Base of the models with visible units of one type: guarded data, gradients, a default objective."""
+
+    n_visible: int
+    visible: Unit
+
+    def check_data(self, v: Any, what: str = "v") -> Any:
+        """Return ``v`` on this model's device, or raise `DataError` for a wrong shape, dtype or domain."""
+        if get_backend(v) == "autograd":
+            return v
+        v = self.check_matrix(v, self.n_visible, what)
+        self.visible.check(v, what)
+        return v
+
+    def zero_gradient(self) -> Parameters:
+        """Zeros with the names and shapes of the parameters, whatever mapping these are in."""
+        shapes = {name: tuple(value.shape) for name, value in self.params.items()}
+        return Parameters(shapes, backend=self.backend, dtype=str(self.params["b"].dtype))
+
+    def default_objective(self) -> Any:
+        """Persistent contrastive divergence, one sweep, 100 chains."""
+        from minidgm.objectives import PersistentContrastiveDivergence
+
+        return PersistentContrastiveDivergence()
