@@ -8,11 +8,8 @@ from typing import Any
 
 from minidgm.arguments import real
 from minidgm.backend import get_xp
-from minidgm.optim.base import Optimizer
+from minidgm.optim.base import BLOCK, Optimizer
 from minidgm.optim.schedules import Rate
-from minidgm.parameters import Parameters
-
-BLOCK = 32768  # values a pass: parameters, gradient, two moments and scratch of a block share the L2 cache
 
 
 class Adam(Optimizer):
@@ -69,12 +66,6 @@ class Adam(Optimizer):
             raise ValueError(f"betas must be two numbers in [0, 1), got {betas!r}")
         self.betas = (real("betas[0]", betas[0], below=1.0), real("betas[1]", betas[1], below=1.0))
         self.eps = real("eps", eps, positive=True)
-
-    def init(self, params: Parameters, total_steps: int | None = None) -> None:
-        """Forget the past and prepare to step these parameters."""
-        super().init(params, total_steps)
-        if params.backend == "numpy":
-            self._scratch = get_xp(params.buffer).empty(min(BLOCK, params.size), dtype=params.dtype)
 
     def _corrections(self, rate: float) -> tuple[float, float]:
         """Return a, e such that epsilon m_hat / (sqrt(s_hat) + eps) = a m / (sqrt(s) + e)."""

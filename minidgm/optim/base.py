@@ -12,6 +12,8 @@ from minidgm.errors import CheckpointError, nearest
 from minidgm.optim.schedules import Rate, Schedule
 from minidgm.parameters import Parameters
 
+BLOCK = 32768  # values a pass: parameters, gradient, two moments and scratch of a block share the L2 cache
+
 
 class Optimizer:
     """Base of the optimizers: ``init(params)`` once, then ``step(params, grads)``.
@@ -69,6 +71,8 @@ class Optimizer:
         self._slots = {slot: params.like() for slot in self.slots}
         self._segments = self._split(params)
         self._layout = params.shapes
+        if params.backend == "numpy":
+            self._scratch = get_xp(params.buffer).empty(min(BLOCK, params.size), dtype=params.dtype)
         self._fast = self._host_update if params.backend == "numpy" else self._device_update(params.backend)
 
     @property

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from minidgm.arguments import real
-from minidgm.optim.base import Optimizer
+from minidgm.backend import get_xp
+from minidgm.optim.base import BLOCK, Optimizer
 from minidgm.optim.schedules import Rate
-from minidgm.parameters import Parameters
 
 
 class SGD(Optimizer):
@@ -63,14 +63,6 @@ class SGD(Optimizer):
             raise ValueError("nesterov=True needs a momentum in (0, 1), got 0")
         self.slots = ("velocity",) if self.momentum else ()
 
-    def init(self, params: Parameters, total_steps: int | None = None) -> None:
-        """Forget the past and prepare to step these parameters."""
-        super().init(params, total_steps)
-        if params.backend == "numpy":
-            from scipy.linalg.blas import get_blas_funcs  # not at import: it takes as long as all of minidgm
-
-            self._axpy, self._scal = get_blas_funcs(("axpy", "scal"), dtype=params.dtype)
-
     def _plain_update(self, p: Any, g: Any, *rest: Any) -> None:
         *states, rate, decay, scale = rest
         g = scale * g
@@ -83,26 +75,28 @@ class SGD(Optimizer):
         p[...] = p - rate * g
 
     def _host_update(self, p: Any, g: Any, *rest: Any) -> None:
-        # BLAS axpy(x, y, a=a) is y <- a x + y in one pass, in place on a contiguous array of its dtype.
+        # NumPy passes, not SciPy's BLAS: its threads are others than those of NumPy's products, and the
+        # two pools would wait for each other's spinning threads.
         *states, rate, decay, scale = rest
-        axpy, scal = self._axpy, self._scal
-        if not states:
+        xp = get_xp(p, g)
+        add, multiply, subtract = xp.add, xp.multiply, xp.subtract
+        for start in range(0, p.size, BLOCK):
+            block = slice(start, start + BLOCK)
+            theta, t = p[block], self._scratch[: p[block].size]
+            multiply(g[block], scale if states or decay else scale * rate, out=t)
             if decay:
-                scal(1.0 - rate * decay, p)
-            axpy(g, p, a=-rate * scale)
-            return
-        (u,) = states
-        scal(self.momentum, u)
-        axpy(g, u, a=scale)
-        if decay:
-            axpy(p, u, a=decay)
-        if self.nesterov:
-            if decay:
-                scal(1.0 - rate * decay, p)
-            axpy(g, p, a=-rate * scale)
-            axpy(u, p, a=-rate * self.momentum)
-        else:
-            axpy(u, p, a=-rate)
+                add(t, decay * theta, out=t)
+            if states:
+                u = states[0][block]
+                multiply(u, self.momentum, out=u)
+                add(u, t, out=u)
+                if self.nesterov:
+                    add(t, self.momentum * u, out=t)
+                else:
+                    t[...] = u
+            if states or decay:
+                multiply(t, rate, out=t)
+            subtract(theta, t, out=theta)
 
     def _device_update(self, backend: str) -> Any:
         return self._cuda_update if backend == "cupy" else self._plain_update
