@@ -70,8 +70,6 @@ pytest_add_cli_args =
     -q
     -p
     no:cacheprovider
-    -W
-    ignore
 pytest_add_cli_args_test_selection =
 {tests}
 timeout_constant = 5.0
@@ -152,8 +150,8 @@ def report(folder: Path, group: str) -> float:
     with ThreadPoolExecutor(4) as pool:
         changes = list(pool.map(lambda name: change(folder, name), alive))
     listed = tomllib.loads(EQUIVALENT.read_text())["equivalent"] if EQUIVALENT.exists() else []
-    known = {(entry["was"], entry["now"]) for entry in listed}
-    unexplained = [(n, c) for n, c in zip(alive, changes, strict=True) if c not in known]
+    known = {(entry["where"], entry["was"], entry["now"]) for entry in listed}
+    unexplained = [(n, c) for n, c in zip(alive, changes, strict=True) if (place(n), *c) not in known]
     tested = len(results) - pending - (len(alive) - len(unexplained))
     score = 1.0 - len(unexplained) / max(tested, 1)
     print(
@@ -162,8 +160,19 @@ def report(folder: Path, group: str) -> float:
         + ")"
     )
     for name, (was, now) in unexplained:
-        print(f"  {name} ({results[name]})\n    - {was}\n    + {now}")
+        print(f"  {place(name)} ({results[name]}, {name})\n    - {was}\n    + {now}")
     return score
+
+
+def place(name: str) -> str:
+    """Function that a mutant's name belongs to.
+
+    >>> place("minidgm.boltzmann.units.xǁSoftmaxǁstates__mutmut_5")
+    'minidgm.boltzmann.units.Softmax.states'
+    """
+    module, _, function = name.rpartition("__mutmut_")[0].rpartition(".")
+    function = function[2:].replace("ǁ", ".") if function.startswith("xǁ") else function.removeprefix("x_")
+    return f"{module}.{function}"
 
 
 def change(folder: Path, name: str) -> tuple[str, str]:
