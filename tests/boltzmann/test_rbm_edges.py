@@ -40,5 +40,5 @@ def test_initialize_reproduces_the_means_of_the_data(visible):
 
 
 def test_initialize_names_its_argument():
-    with pytest.raises(DataError, match="^X "):
+    with pytest.raises(DataError, match=r"^X "):
         drawn().initialize(np.full((1, 3), 2.0))
