@@ -8,7 +8,7 @@ import numpy as np
 
 __all__ = ["HostEngine"]
 
-BLOCK = 65536  # elements drawn at a time, about: thresholds, words and results stay in the second-level cache
+BLOCK = 131072  # elements drawn at a time, about: thresholds, words and results stay in the second-level cache
 
 
 class HostEngine:
@@ -114,9 +114,12 @@ class HostEngine:
         np.less(words, whole, out=flags)
         np.copyto(out, flags)
         np.equal(words, whole, out=flags)
-        ties = np.flatnonzero(flags)
-        if ties.size:
-            out[ties] = self.generator.random(ties.size) < thresholds[ties] - whole[ties]
+        # Ties are few, and argmax leaps to the next one.
+        tie = int(flags.argmax())
+        while flags[tie]:
+            out[tie] = self.generator.random() < thresholds[tie] - whole[tie]
+            flags[tie] = False
+            tie += int(flags[tie:].argmax())
 
 
 def _rows(x: np.ndarray) -> np.ndarray:

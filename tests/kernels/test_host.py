@@ -27,9 +27,9 @@ class Enumerated:
     def random_raw(self, n):
         return (np.arange(4 * n, dtype=np.uint16) << 1).view(np.uint64)
 
-    def random(self, n):
-        self.n_ties += n
-        return np.full(n, self.uniform)
+    def random(self):
+        self.n_ties += 1
+        return self.uniform
 
 
 def ones(p, uniform, dtype):
