@@ -172,7 +172,7 @@ def test_a_missing_file_and_a_folder(tmp_path):
             "does not configure|holds arrays",
         ),
         ({"config": '{"n_visible": 1000000, "n_hidden": 1000000}'}, "at most 19 are allowed"),
-        ({"config": '{"n_visible": -4, "n_hidden": 3}'}, "n_visible=-4"),
+        ({"config": '{"n_visible": -4, "n_hidden": 3}'}, "n_visible must be an integer of at least 1"),
         ({"config": '{"n_visible": 4.5, "n_hidden": 3}'}, "does not configure"),
         ({"config": '{"n_visible": [4], "n_hidden": {"a": 3}}'}, "does not configure"),
         ({"config": '{"n_visible": 4, "n_hidden": 3, "visible": ["softmax(3)"]}'}, "does not configure"),

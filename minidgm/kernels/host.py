@@ -8,7 +8,7 @@ import numpy as np
 
 __all__ = ["HostEngine"]
 
-BLOCK = 131072  # elements drawn at a time, about: thresholds, words and results stay in the second-level cache
+BLOCK = 131072  # elements drawn at a time, about: the buffers of a block stay in the second-level cache
 
 
 class HostEngine:

@@ -7,9 +7,11 @@ from minidgm.boltzmann import units
 from minidgm.errors import DataError
 from minidgm.random import Generator
 
+PLAIN = [units.Bernoulli(), units.Spin(), units.Softmax(2), units.Rectified()]
 ADVICE = {
     units.Bernoulli(): "Bernoulli units take 0 or 1, or a probability between; ",
-    units.Spin(): "spin units take -1 or 1, or a mean between; map bits by 2 x - 1, or use visible='bernoulli'",
+    units.Spin(): "spin units take -1 or 1, or a mean between; map bits by 2 x - 1, or use "
+    "visible='bernoulli'",
     units.Rectified(): "rectified units take numbers >= 0; shift the data, or use visible='gaussian'",
     units.Softmax(2): "softmax(2) units take one-hot groups of 2 columns",
 }
@@ -32,7 +34,7 @@ def test_softmax_refuses_what_only_sums_to_one(row):
 
 
 def test_softmax_refuses_one_value_above_one_and_none_below_zero():
-    with pytest.raises(DataError, match="holds 1.2 .* one-hot"):
+    with pytest.raises(DataError, match=r"holds 1.2 .* one-hot"):
         units.Softmax(2).check(np.array([[1.2, 0.0]]), "v")
 
 
@@ -60,7 +62,7 @@ def test_blocks_of_states_join_to_all(unit):
     assert unit.states(n).dtype == np.float64
 
 
-@pytest.mark.parametrize("unit", [units.Bernoulli(), units.Spin(), units.Softmax(2), units.Rectified()], ids=repr)
+@pytest.mark.parametrize("unit", PLAIN, ids=repr)
 def test_draws_go_where_they_are_asked_for(unit):
     a = np.linspace(-1.0, 1.0, 12).reshape(3, 4)
     out = np.full_like(a, np.nan)
@@ -68,7 +70,7 @@ def test_draws_go_where_they_are_asked_for(unit):
     assert (out == unit.sample(a, Generator(0))).all()
 
 
-@pytest.mark.parametrize("unit", [units.Bernoulli(), units.Spin(), units.Softmax(2), units.Rectified()], ids=repr)
+@pytest.mark.parametrize("unit", PLAIN, ids=repr)
 def test_fill_writes_the_mean_and_leaves_the_field(unit):
     x, bias = np.linspace(-1.0, 1.0, 12).reshape(3, 4), np.array([0.5, -0.5, 1.0, 0.0])
     before, mean = x.copy(), np.full_like(x, np.nan)

@@ -39,8 +39,8 @@ def test_means_and_tables(minidgm, run, tmp_path):
     ("more", "told"),
     [
         (["--out", "a.jpg"], ".npy, .csv or .png"),
-        (["--n", 0], "n=0"),
-        (["--steps", -1], "steps=-1"),
+        (["--n", 0], "n must be an integer of at least 1"),
+        (["--steps", -1], "steps must be an integer of at least 0"),
         (["--shape", 2, 4, "--out", "a.png"], "8 pixels, a sample 9"),
         (["--out", "none/a.npy"], "No such file"),
         (["--backend", "cuppy"], "did you mean 'cupy'"),
