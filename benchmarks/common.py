@@ -68,7 +68,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     columns = list(dict.fromkeys(key for row in rows for key in row))
 
     def cell(value: Any) -> str:
-        return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)
+        return f"{value:.6g}" if isinstance(value, float) else "" if value is None else str(value)
 
     body = [[cell(row.get(column)) for column in columns] for row in rows]
     lines = [columns, ["---"] * len(columns), *body]
