@@ -20,6 +20,7 @@ from minidgm.backend import Generator, asarray, get_backend, get_xp, namespace, 
 from minidgm.errors import DataError
 
 SCAN = 2**22  # values checked at a time
+BATCH = 100  # rows a step where none are asked for
 
 
 class Source:
@@ -27,12 +28,13 @@ class Source:
 
     Attributes
     ----------
-    n_rows, n_steps : int or None
-        Rows and batches of an epoch, where they are known beforehand.
+    n_rows, n_steps, batch_size : int or None
+        Rows and batches of an epoch and rows of a batch, where they are known beforehand.
     """
 
     n_rows: int | None = None
     n_steps: int | None = None
+    batch_size: int | None = None
 
     def epoch(self, shuffle: Generator, start: int = 0) -> Iterator[Any]:
         """Yield the batches of one epoch from the ``start``-th on, on the model's device."""
@@ -114,6 +116,7 @@ class Rows(Source):
 
     def _take(self, order: Any, start: int, states: deque[Any]) -> Iterator[Any]:
         assert self.n_steps is not None
+        assert self.batch_size is not None
         stateful = hasattr(self.X, "state")
         if self._home not in (None, "numpy"):
             order = asarray(order, self._home)
@@ -184,7 +187,7 @@ class Stream(Source):
         return {"stream": True}
 
 
-def source(X: Any, model: Any, batch_size: int) -> Source:
+def source(X: Any, model: Any, batch_size: int | None = None) -> Source:
     """Turn what a user calls data into batches for a model.
 
     Parameters
@@ -192,8 +195,8 @@ def source(X: Any, model: Any, batch_size: int) -> Source:
     X : array [n, d], memory map, lazy array, path of a ``.npy`` file, iterable of batches, or callable
         A callable takes no argument and returns a fresh iterable of batches for every epoch.
     model : Model
-    batch_size : int
-        Not used for batches that come ready.
+    batch_size : int, optional
+        By default 100, or all rows where there are fewer. Not used for batches that come ready.
 
     Raises
     ------
@@ -202,10 +205,11 @@ def source(X: Any, model: Any, batch_size: int) -> Source:
     ValueError
         For a batch size below 1 or above the number of rows.
     """
-    count("batch_size", batch_size)
+    if batch_size is not None:
+        count("batch_size", batch_size)
     X = as_rows(X)
     if hasattr(X, "shape"):
-        return Rows(X, model, batch_size)
+        return Rows(X, model, min(BATCH, max(1, len(X))) if batch_size is None else batch_size)
     if callable(X) or isinstance(X, Iterable):
         return Stream(X, model)
     raise TypeError(

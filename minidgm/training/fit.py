@@ -24,7 +24,7 @@ def fit(
     objective: Any = None,
     optimizer: Any = None,
     epochs: int = 10,
-    batch_size: int = 100,
+    batch_size: int | None = None,
     validation: Any = None,
     callbacks: Sequence[Callback | Callable[[Training], Any]] = (),
     seed: int | None = 0,
@@ -47,8 +47,9 @@ def fit(
         By default ``Adam(1e-3)``.
     epochs : int
         Passes over the data, counted from the beginning of the run also when it is resumed.
-    batch_size : int
-        Rows a step, at most n. Batches that come ready keep their size.
+    batch_size : int, optional
+        Rows a step, at most n; by default 100, or n where there are fewer. Batches that come ready keep
+        their size.
     validation : array [m, d] or path of a ``.npy`` file, optional
         Rows on which :class:`~minidgm.training.validation.Validation` measures after every epoch.
     callbacks : sequence of Callback or callable
@@ -98,7 +99,7 @@ def fit(
     hooks = [_callback(c) for c in callbacks]
     if validation is not None:
         hooks.insert(0, Validation(validation, source, model))
-    settings = {"batch_size": int(batch_size), "seed": seed}
+    settings = {"batch_size": source.batch_size, "seed": seed}
     training = Training(
         model, source, objective, optimizer, epochs, settings, seed, hooks, folder, bool(progress)
     )

@@ -234,3 +234,9 @@ def test_no_epoch_is_no_training():
     history = fit(model, rows(4), epochs=0, batch_size=2)
     assert len(history) == 0
     assert not model.params.buffer.any()
+
+
+@pytest.mark.parametrize(("n", "steps"), [(3, 1), (100, 1), (101, 2)])
+def test_small_data_are_one_batch_by_default(n, steps):
+    history = fit(Point(), np.zeros((n, 3)), Squares(), optim.SGD(0.1), epochs=1)
+    assert history["step"] == [steps]
