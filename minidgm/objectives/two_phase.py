@@ -102,10 +102,10 @@ def mean_gap(grads: Any) -> Any:
 
     The gradient of the visible biases is exactly that difference, so it costs nothing.
     """
-    return get_xp(grads["b"]).abs(grads["b"]).mean()
+    return get_xp(grads["b"]).abs(grads["b"]).sum() / grads["b"].shape[0]
 
 
 def reconstruction_error(data: Any, chains: Any) -> Any:
     """Mean squared difference of a visible unit between the first rows of two arrays, a 0-d array."""
-    difference = data[:ROWS_LOOKED_AT] - chains[:ROWS_LOOKED_AT]
-    return (difference * difference).mean()
+    difference = (data[:ROWS_LOOKED_AT] - chains[:ROWS_LOOKED_AT]).reshape(-1)
+    return difference @ difference / difference.shape[0]
