@@ -276,6 +276,8 @@ def test_ctrl_c_in_a_real_process(tmp_path):
         ],
         stderr=subprocess.PIPE,
         text=True,
+        # A shell may have started the tests with interrupts ignored, which children inherit.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("a/checkpoint/step-*")) and time.monotonic() < deadline:
