@@ -16,8 +16,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-# OpenBLAS's idle threads spin for 2^26 cycles after a product, on the core that the next pass wants; 2^18 is
-# enough to bridge two products. For every job alike, and read when NumPy is loaded.
+# How long OpenBLAS's idle threads spin (2^18 cycles, not 2^26), for every job alike; read when NumPy is loaded.
+# It was set to see whether spinning explains slow runs. It does not explain all of them: see README.md.
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "18")
 
 import numpy as np
