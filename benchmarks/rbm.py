@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-# How long OpenBLAS's idle threads spin (2^18 cycles, not 2^26), for every job alike; read when NumPy is loaded.
+# How long OpenBLAS's idle threads spin (2^18 cycles, not 2^26), for every job; read when NumPy is loaded.
 # It was set to see whether spinning explains slow runs. It does not explain all of them: see README.md.
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "18")
 
