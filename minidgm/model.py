@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from minidgm.training import History
 
 DTYPES = ("float32", "float64")
+N_HIDDEN = 64
 
 
 class Model:
@@ -46,6 +48,36 @@ class Model:
     def default_objective(self) -> Any:
         """The objective that ``fit`` uses when none is named."""
         raise NotImplementedError
+
+    @property
+    def n_columns(self) -> int:
+        """Columns of a row of training data; more than the visible units where a row holds labels too."""
+        return self.n_visible  # type: ignore[attr-defined]
+
+    @classmethod
+    def arguments_for(cls, data: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Complete constructor arguments from a data set: what the command line does not make a user repeat.
+
+        Parameters
+        ----------
+        data : Dataset
+            Its ``train`` has rows [n, d].
+        given : mapping
+            Arguments that the user set.
+
+        Raises
+        ------
+        DataError
+            When the user's arguments do not fit the data.
+        """
+        width = int(data.train.shape[1])
+        if given.get("n_visible", width) != width:
+            raise DataError(
+                f"model.n_visible = {given['n_visible']!r}, but rows of {data.name} have {width}"
+            )
+        signature = inspect.signature(cls).parameters.values()
+        needed = {p.name for p in signature if p.default is p.empty}
+        return {**({"n_hidden": N_HIDDEN} if "n_hidden" in needed else {}), **given, "n_visible": width}
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key != "xp"}

@@ -233,16 +233,21 @@ class Subject:
             return model.to(**options) if options else copy.deepcopy(model)
         if not callable(getattr(model, "config", None)):
             return copy.deepcopy(model)
+        chosen = {
+            "backend": backend or getattr(model, "backend", None),
+            "dtype": dtype or getattr(model, "dtype", None),
+        }
+        chosen = {key: value for key, value in chosen.items() if value is not None}
+        if callable(getattr(type(model), "small", None)):
+            twin = type(model).small(like=model, **chosen)
+            self.notes.append(f"checked on a small twin whose states can be enumerated, {twin!r}")
+            return twin
         config = {**model.config(), **_small_sizes(model)}
         sizes = ", ".join(f"{key}={config[key]}" for key in SMALL if key in config)
         self.notes.append(
             f"checked on a small twin of the same configuration ({sizes}), whose states can be enumerated"
         )
-        chosen = {
-            "backend": backend or getattr(model, "backend", None),
-            "dtype": dtype or getattr(model, "dtype", None),
-        }
-        return type(model)(**config, **{key: value for key, value in chosen.items() if value is not None})
+        return type(model)(**config, **chosen)
 
 
 def parameters_of(model: Any) -> dict[str, Any]:
@@ -298,7 +303,9 @@ def enumerate_states(n: int, values: tuple[float, ...] = (0.0, 1.0)) -> np.ndarr
     return np.asarray(values, dtype=np.float64)[digits].reshape(k**n, n)
 
 
-def _construct(model_class: type, backend: str | None, dtype: str | None) -> Any:
+def _construct(model_class: Any, backend: str | None, dtype: str | None) -> Any:
+    if callable(getattr(model_class, "small", None)):
+        return model_class.small(dtype=dtype or "float64", **({"backend": backend} if backend else {}))
     try:
         accepted = set(inspect.signature(model_class).parameters)
     except (TypeError, ValueError):

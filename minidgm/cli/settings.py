@@ -36,7 +36,6 @@ TRAINING: dict[str, Any] = {
     "measure_every": None,
 }
 SET_BY_VALUES = ("backend", "dtype", "seed")
-N_HIDDEN = 64
 MEASUREMENTS = 50
 LEARNING_RATE = {"SGD": 0.05, "Momentum": 0.02, "Nesterov": 0.02, "Adam": 0.005, "AdamW": 0.005}
 
@@ -144,15 +143,7 @@ class Settings:
         }
 
     def _build_model(self, cls: Any, options: dict[str, Any], values: Mapping[str, Any]) -> Any:
-        width = int(self.data.train.shape[1])
-        if options.get("n_visible", width) != width:
-            raise DataError(
-                f"model.n_visible = {options['n_visible']!r}, but rows of {self.data.name} have {width}"
-            )
-        needed = [p.name for p in inspect.signature(cls).parameters.values() if p.default is p.empty]
-        if "n_hidden" in needed:
-            options.setdefault("n_hidden", N_HIDDEN)
-        options["n_visible"] = width
+        options = cls.arguments_for(self.data, options)
         return cls(**options, **{key: values[key] for key in SET_BY_VALUES})
 
     @staticmethod

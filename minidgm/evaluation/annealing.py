@@ -31,6 +31,8 @@ def path_between(a: Any, b: Any) -> Path:
     ValueError
         Another number of visible units; Boltzmann machines of two shapes.
     """
+    if hasattr(a, "path_to"):
+        return a.path_to(b)
     for model in (a, b):
         if not isinstance(model, (RBM, BoltzmannMachine)):
             raise TypeError(
@@ -62,8 +64,11 @@ def path_between(a: Any, b: Any) -> Path:
 def path_from_base(model: Any, base: Any) -> tuple[Path, float]:
     """The path from independent visible units with biases ``base`` to ``model``, and the base's log Z.
 
-    The base of an RBM has no hidden units; that of a Boltzmann machine has idle ones.
+    The base of an RBM has no hidden units; that of a Boltzmann machine has idle ones. A model with a method
+    ``path_from_base(base)`` brings its own path, which then has ``sample_base(n, rng)``.
     """
+    if hasattr(model, "path_from_base"):
+        return model.path_from_base(base)
     if not isinstance(model, (RBM, BoltzmannMachine)):
         path_between(model, model)  # raises
     xp, params, b = model.xp, model.params, base_biases(model, base)
@@ -120,6 +125,8 @@ def _run_block(job: tuple[Path, Any, Sequence[float]], rng: Generator) -> tuple[
 
 def sample_base(path: Path, n: int, rng: Generator) -> Any:
     """Independent states of the base at the start of a path made by `path_from_base`."""
+    if hasattr(path, "sample_base"):
+        return path.sample_base(n, rng)
     base = path.a
     xp, own = base.xp, base._own("visible") if isinstance(base, RBM) else {}
     v = base.visible.sample(xp.zeros((n, 1), dtype=base.dtype) + base.params["b"], rng, **own)

@@ -162,10 +162,9 @@ class Objective:
                 f"batch is a {get_backend(batch) or type(batch).__name__} array and the model lives on "
                 f"{params.backend}: pass model.check_data(batch)"
             )
-        if batch.ndim != 2 or batch.shape[1] != model.n_visible or not batch.shape[0]:
-            raise ValueError(
-                f"batch has shape {tuple(batch.shape)}, expected (n, {model.n_visible}) with n at least 1"
-            )
+        width = getattr(model, "n_columns", model.n_visible)
+        if batch.ndim != 2 or batch.shape[1] != width or not batch.shape[0]:
+            raise ValueError(f"batch has shape {tuple(batch.shape)}, expected (n, {width}) with n at least 1")
         return batch if str(batch.dtype) == params.dtype else batch.astype(params.dtype)
 
     def _refusal(self, model: Any, reason: str) -> str:

@@ -95,7 +95,8 @@ def fit(
         raise TypeError(f"{type(model).__name__} has no params of type minidgm.parameters.Parameters")
     folder = _checkpoint(checkpoint, resume)
     objective, optimizer = _objective(model, objective), _optimizer(model, optimizer)
-    source = as_source(X, model, batch_size)
+    own_source = getattr(model, "source", None)
+    source = own_source(X, batch_size) if own_source else as_source(X, model, batch_size)
     hooks = [_callback(c) for c in callbacks]
     if validation is not None:
         hooks.insert(0, Validation(validation, source, model))
