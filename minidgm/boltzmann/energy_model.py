@@ -27,7 +27,7 @@ class EnergyModel(Model):
     def zero_gradient(self) -> Parameters:
         """Zeros with the names and shapes of the parameters, whatever mapping these are in."""
         shapes = {name: tuple(value.shape) for name, value in self.params.items()}
-        return Parameters(shapes, backend=self.backend, dtype=str(self.params["b"].dtype))
+        return Parameters(shapes, backend=self.backend, dtype=str(next(iter(self.params.values())).dtype))
 
     def default_objective(self) -> Any:
         """Persistent contrastive divergence, one sweep, 100 chains."""
