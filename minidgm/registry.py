@@ -50,6 +50,7 @@ DATASETS = {
     "spiral": "minidgm.datasets",
     "checkerboard": "minidgm.datasets",
     "mnist": "minidgm.datasets",
+    "patches": "minidgm.datasets",
     "shakespeare": "minidgm.datasets",
     "names": "minidgm.datasets",
     "jsb_chorales": "minidgm.datasets",

@@ -9,6 +9,7 @@
 ``pinwheel`` ``spiral``   likewise
 ``checkerboard``          likewise
 ``mnist``                 28 x 28 handwritten digits
+``patches``               whitened patches of photographs, digits or images of your own
 ``shakespeare``           characters of plays
 ``names``                 first names
 ``jsb_chorales``          chorales by Bach
@@ -27,6 +28,7 @@ from typing import Any
 from minidgm.datasets.binarization import Resampled, binarized
 from minidgm.datasets.dataset import Dataset, split
 from minidgm.datasets.images import digits, mnist
+from minidgm.datasets.patches import Patches, Whitening, patches, photographs
 from minidgm.datasets.patterns import bars_and_stripes, shifter
 from minidgm.datasets.sequences import jsb_chorales, names, shakespeare
 from minidgm.datasets.tables import load, uci_dna
@@ -34,7 +36,9 @@ from minidgm.datasets.toys import checkerboard, eight_gaussians, pinwheel, rings
 
 __all__ = [
     "Dataset",
+    "Patches",
     "Resampled",
+    "Whitening",
     "bars_and_stripes",
     "binarized",
     "checkerboard",
@@ -45,6 +49,8 @@ __all__ = [
     "load",
     "mnist",
     "names",
+    "patches",
+    "photographs",
     "pinwheel",
     "rings",
     "shakespeare",
