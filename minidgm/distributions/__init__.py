@@ -11,21 +11,33 @@ The event is the last axis: ``log_prob`` and ``entropy`` sum over it, so that fo
 | Spin | {-1, 1} | x | tanh(x) | 1 - mean^2 |
 | Normal | reals | precision * mean | x / precision | 1 / precision |
 | Categorical | one-hot groups of k | logits | softmax(x) | mean (1 - mean) |
+| AtMostOne | groups of k bits, at most one on | logits | softmax(x, 0) | mean (1 - mean) |
 | Rectified | [0, inf) | x | x + phi(x) / Phi(x) | see `rectified_moments` |
+
+Besides these: `Gamma` (shape and rate), `MultivariateNormal` (a precision matrix a row), `Blocks` (several of
+them side by side), and `Enumerated` (a table over all states).
 """
 
+from minidgm.distributions.at_most_one import AtMostOne
 from minidgm.distributions.base import Distribution
 from minidgm.distributions.binary import Bernoulli, Spin
+from minidgm.distributions.blocks import Blocks
 from minidgm.distributions.categorical import Categorical
 from minidgm.distributions.enumerated import Enumerated
+from minidgm.distributions.gamma import Gamma
+from minidgm.distributions.multivariate import MultivariateNormal
 from minidgm.distributions.normal import Normal
 from minidgm.distributions.rectified import Rectified, rectified_moments
 
 __all__ = [
+    "AtMostOne",
     "Bernoulli",
+    "Blocks",
     "Categorical",
     "Distribution",
     "Enumerated",
+    "Gamma",
+    "MultivariateNormal",
     "Normal",
     "Rectified",
     "Spin",

@@ -24,7 +24,8 @@ import inspect
 from typing import Any
 
 from minidgm.arguments import real
-from minidgm.backend import asarray, get_backend, get_xp, is_array
+from minidgm.backend import asarray, get_backend, is_array
+from minidgm.workspace import Workspace
 
 __all__ = ["Objective", "Workspace"]
 
@@ -50,6 +51,7 @@ class Objective:
     """
 
     needs: tuple[str, ...] = ()
+    of_conditionals = False  # whether it knows models whose biases follow a past
 
     def __init__(
         self, *, weight_decay: float = 0.0, sparsity_target: float | None = None, sparsity_cost: float = 0.0
@@ -108,6 +110,9 @@ class Objective:
         """Write the estimator's own gradient into ``grads`` and return its metrics."""
         raise NotImplementedError
 
+    def review(self, means: dict[str, float]) -> None:
+        """Look at the means of an epoch's metrics, on the host; an estimator may warn."""
+
     def hidden_mean(self, model: Any, batch: Any) -> Any:
         """Return E[h|v] of the batch, [n, n_hidden]: the estimate's own, if it left it in ``_data_means``."""
         return model.hidden_given_visible(batch).mean if self._data_means is None else self._data_means
@@ -116,6 +121,8 @@ class Objective:
     def obstacle(cls, model: Any) -> str | None:
         """Say why this objective cannot train a model, or None if it can."""
         missing = [name for name in cls.needs if not hasattr(model, name)]
+        if not missing and getattr(model, "takes_sequences", False) and not cls.of_conditionals:
+            return "its partition function depends on the past of each frame"
         return f"it has no {', '.join(missing)}" if missing else None
 
     def config(self) -> dict[str, Any]:
@@ -162,10 +169,13 @@ class Objective:
                 f"batch is a {get_backend(batch) or type(batch).__name__} array and the model lives on "
                 f"{params.backend}: pass model.check_data(batch)"
             )
+        self._check_shape(model, batch)
+        return batch if str(batch.dtype) == params.dtype else batch.astype(params.dtype)
+
+    def _check_shape(self, model: Any, batch: Any) -> None:
         width = getattr(model, "n_columns", model.n_visible)
         if batch.ndim != 2 or batch.shape[1] != width or not batch.shape[0]:
             raise ValueError(f"batch has shape {tuple(batch.shape)}, expected (n, {width}) with n at least 1")
-        return batch if str(batch.dtype) == params.dtype else batch.astype(params.dtype)
 
     def _refusal(self, model: Any, reason: str) -> str:
         from minidgm.objectives import fitting
@@ -191,24 +201,3 @@ class Objective:
         mean = hidden.mean
         excess = mean.mean(axis=0) - self.sparsity_target + 0.0 * mean  # [n, n_hidden], equal rows
         self._grads["c"] += 2.0 * self.sparsity_cost * hidden.mean_jvp(excess).mean(axis=0)
-
-
-class Workspace:
-    """Scratch arrays that are allocated once and reused from step to step.
-
-    An array asked for again by the same name is the same memory, so its old content is lost; a smaller one is
-    a contiguous part of it (the ragged last batch of an epoch allocates nothing).
-    """
-
-    def __init__(self) -> None:
-        self._flat: dict[str, Any] = {}
-
-    def array(self, name: str, shape: tuple[int, ...], like: Any) -> Any:
-        """Return an uninitialised array of this shape, with the dtype and the backend of ``like``."""
-        size = 1
-        for extent in shape:
-            size *= extent
-        flat = self._flat.get(name)
-        if flat is None or flat.shape[0] < size:
-            flat = self._flat[name] = get_xp(like).empty(size, dtype=like.dtype)
-        return flat[:size].reshape(shape)

@@ -105,6 +105,7 @@ class Training:
             self.objective.gradient,
             self.optimizer.step,
         )
+        project = getattr(model, "project", None)
         watch, add, rng, progress = self._guard.watch, self._meter.add, self.rng, self._progress
         for batch in self.source.epoch(self._shuffle, self._position):
             grads, metrics = gradient(model, batch, rng)
@@ -114,6 +115,8 @@ class Training:
             if not well:
                 raise self._diverged(self.step + 1, grads, metrics, batch)
             update(params, grads)
+            if project is not None:
+                project()
             self.step += 1
             self._position += 1
             add(batch.shape[0], seen)
@@ -129,6 +132,8 @@ class Training:
 
     def _end_epoch(self) -> None:
         means = self._read_meter()
+        if hasattr(self.objective, "review"):
+            self.objective.review(means)
         self.epoch += 1
         self.record = {
             "epoch": self.epoch,

@@ -1,0 +1,153 @@
+"""Mean and covariance RBM (Ranzato and Hinton 2010; Deep Learning, section 20.5.2).
+
+    E(x, h^m, h^c) = E_m + E_c                                                             (20.43)
+    E_m = lambda.x^2 / 2 - b.x - x^T W h^m - c^m.h^m                                        (20.44)
+    E_c = sum_k h^c_k (u_k(x) - c^c_k),     u_k(x) = sum_f P_fk (x^T R_f)^2 / 2             (20.45)
+
+The text has lambda = 1, b = 0 and one filter a unit (``n_factors=None``); symbols and conventions are those of
+`minidgm.boltzmann.mean_covariance`, and c = (c^m, c^c) is one array. Both hidden sets are bits:
+
+    p(h^m_j = 1 | x) = sigmoid(c^m_j + (x W)_j),    p(h^c_k = 1 | x) = sigmoid(c^c_k - u_k(x))   (20.46)
+    p(x | h) = N(Lambda^-1 (b + W h^m), Lambda^-1),  Lambda = diag(lambda) + R diag(P h^c) R^T   (20.47)
+    F(x) = lambda.x^2 / 2 - b.x - sum_j softplus(c^m_j + (x W)_j) - sum_k softplus(c^c_k - u_k(x)).
+
+A covariance unit is on as long as x is small along its filters, and then keeps it small; it switches off, at a
+price of about c^c_k, where x violates the constraint: F is flat there, which makes tails heavy.
+
+F needs no inverse, p(x | h) does: learning and sampling go by Hamiltonian Monte Carlo on F. With at most 2^20
+hidden states log Z is exact, a Gaussian integral for each. The derivation, beside this code:
+docs/models/mcrbm.rst.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from minidgm.backend import get_xp
+from minidgm.boltzmann.mean_covariance import MeanCovariance
+from minidgm.boltzmann.units import Bernoulli
+from minidgm.distributions import Bernoulli as Bits
+from minidgm.errors import IntractableError
+from minidgm.numerics import logsumexp, sigmoid_, softplus
+
+MAX_STATES = 2**20
+BLOCK = 2**20  # numbers of the precision matrices built at a time
+LOG_2PI = 1.8378770664093453
+
+
+class MeanCovarianceRBM(MeanCovariance):
+    """mcRBM: Bernoulli mean units and Bernoulli covariance units on real values.
+
+    Parameters
+    ----------
+    n_visible, n_mean, n_covariance : int
+        Columns of x, h^m and h^c.
+    n_factors : int, optional
+        Covariance filters, pooled by P; None: one a unit.
+    backend, dtype, seed
+        See `minidgm.model.Model`.
+
+    Notes
+    -----
+    Parameters W [n_visible, n_mean], R [n_visible, n_factors], P [n_factors, n_covariance] (with factors), b
+    [n_visible], c [n_mean + n_covariance], visible_log_precision [n_visible].
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> model = MeanCovarianceRBM(4, 3, 2, dtype="float64", seed=0)
+    >>> h = np.array([[1.0, 0.0, 0.0, 1.0, 1.0]])
+    >>> model.visible_given_hidden(h).covariance.shape
+    (1, 4, 4)
+    >>> model.log_prob(np.zeros((2, 4))).shape
+    (2,)
+    """
+
+    equations: Mapping[str, str] = {
+        "energy": "E(x, h) = lambda.x^2/2 - b.x - x^T W h^m - c^m.h^m + sum_k h^c_k (u_k(x) - c^c_k)",
+        "pooled_squares": "u_k(x) = sum_f P_fk (x^T R_f)^2 / 2",
+        "hidden_given_visible": "p(h^m_j = 1 | x) = sigmoid(c^m + x W)_j, p(h^c_k = 1 | x) = sigmoid(c^c - u)_k",
+        "visible_given_hidden": "p(x | h) = N(L^-1 (b + W h^m), L^-1), L = diag(lambda) + R diag(P h^c) R^T",
+        "free_energy": "F(x) = lambda.x^2/2 - b.x - sum_j softplus(c^m + x W)_j - sum_k softplus(c^c - u)_k",
+        "free_energy_input_gradient": "dF/dx = lambda x - b - E[h^m] W^T + ((x R) * (E[h^c] P^T)) R^T",
+    }
+    reference = (
+        "Ranzato and Hinton (2010), Modeling pixel means and covariances using factorized third-order "
+        "Boltzmann machines; Deep Learning, 20.5.2"
+    )
+    hidden = Bernoulli()
+
+    def _own_shapes(self) -> dict[str, tuple[int, ...]]:
+        return {"c": (self.n_hidden,)}
+
+    def _start(self) -> None:
+        # Mean units begin off, covariance units on: constraints first (Ranzato and Hinton's settings).
+        self.params["c"][: self.n_mean] = -2.0
+        self.params["c"][self.n_mean :] = 2.0
+
+    # Covariance units: bits with energy -c^c.h^c
+
+    @property
+    def _bias(self) -> Any:
+        return self.params["c"][self.n_mean :]
+
+    def covariance_base(self, h_c: Any) -> Any:
+        return -(h_c @ self._bias)
+
+    def covariance_cgf(self, u: Any) -> Any:
+        """softplus(c^c - u): log of 1 + exp(c^c - u)."""
+        return softplus(self._bias - u)
+
+    def covariance_given(self, u: Any) -> Bits:
+        return Bits(self._bias - u)
+
+    def _base_gradient(self, h_c: Any, weights: Any, out: Any) -> None:
+        out["c"][self.n_mean :] = -(weights @ h_c)
+
+    def _fill_covariance_mean(self, s: Any) -> None:
+        get_xp(s).multiply(s, -0.5, out=s)
+        sigmoid_(s, bias=self._bias)
+
+    # Exact values, by the hidden states
+
+    def hidden_free_energy(self, h: Any) -> Any:
+        """-log of the integral of exp(-E(x, h)) over x, [n], nats: a Gaussian integral, cost n d^3.
+
+        = -c.h - (d log 2 pi - log det Lambda + m^T Lambda m) / 2,   Lambda m = b + W h^m.
+        """
+        h_m, h_c = self.split(h)
+        precision = self.conditional_precision(h_c)
+        xp = get_xp(precision, h)
+        field = self.params["b"] + h_m @ self.params["W"].T
+        mean = xp.linalg.solve(precision, field[:, :, None])[:, :, 0]
+        log_det = xp.linalg.slogdet(precision)[1]
+        integral = 0.5 * (self.n_visible * LOG_2PI - log_det + xp.sum(field * mean, axis=-1))
+        return -(h @ self.params["c"]) - integral
+
+    def log_partition(self) -> Any:
+        """log Z in nats, exact: a 0-d array. Sums over the hidden states, in float64.
+
+        Raises
+        ------
+        IntractableError
+            Beyond 2^20 hidden states.
+        """
+        total = 2**self.n_hidden
+        if total > MAX_STATES:
+            raise IntractableError(
+                f"exact log Z sums {total:.3g} hidden states, more than 2^20; use minidgm.evaluation.ais(model) "
+                "for an estimate"
+            )
+        double = self.with_params({name: value.astype("float64") for name, value in self.params.items()})
+        rows = max(1, BLOCK // self.n_visible**2)
+        blocks = []
+        for start in range(0, total, rows):
+            h = self.hidden.states(self.n_hidden, start, min(start + rows, total), xp=self.xp)
+            blocks.append(logsumexp(-double.hidden_free_energy(h)))
+        return logsumexp(self.xp.stack(blocks))
+
+    def log_prob(self, v: Any, log_partition: Any = None) -> Any:
+        """log p(x) = -F(x) - log Z, [n], exact, nats; ``log_partition`` saves the enumeration."""
+        v = self.check_data(v)
+        return -self.free_energy(v) - (self.log_partition() if log_partition is None else log_partition)

@@ -1,0 +1,363 @@
+"""What mcRBM and mPoT share: means and covariances of real images gated by two sets of hidden units.
+
+    E(x, h) = lambda.x^2 / 2 - b.x - h^m.c - x^T W h^m  +  sum_k h^c_k u_k(x) + A(h^c),
+    u_k(x)  = sum_f P_fk (x^T R_f)^2 / 2.
+
+| symbol | shape | meaning |
+|---|---|---|
+| x | [n, n_visible] | real visible values, rows are examples |
+| h = (h^m, h^c) | [n, n_mean + n_covariance] | bits of the mean units, then the covariance units, side by side |
+| W, c | [n_visible, n_mean], [n_mean, ...] | filters and biases of the mean units |
+| R | [n_visible, n_factors] | covariance filters, its columns R_f |
+| P | [n_factors, n_covariance] | which factors a unit pools, at least 0; left out: the identity |
+| b, lambda = exp(visible_log_precision) | [n_visible] | visible biases, containing precision |
+
+Given h, x is normal with precision Lambda(h) = diag(lambda) + R diag(P h^c) R^T and mean
+Lambda^-1 (b + W h^m): an active covariance unit forbids the directions of its filters. Given x both hidden sets
+factorize. The models differ in A alone, that is in the values that a covariance unit takes: bits
+(`minidgm.boltzmann.mcrbm`) or positive reals (`minidgm.boltzmann.mpot`).
+
+**Conventions.** Deep Learning (20.44) has lambda = 1, where training starts here, and P = I. Ranzato and Hinton
+(2010) write -P for our P, and divide x by its norm inside u; x is not divided here, since Lambda(h) would then
+not exist: bring patches to a common norm beforehand if contrast is not to be modeled. After each update,
+training calls :meth:`MeanCovariance.project`: the columns of R get their mean norm, P is clipped at 0 and its
+columns are made to sum to 1.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minidgm.arguments import count
+from minidgm.backend import Generator, get_backend, get_xp
+from minidgm.boltzmann.hamiltonian import HamiltonianModel
+from minidgm.boltzmann.units import Gaussian
+from minidgm.distributions import Bernoulli, Blocks, MultivariateNormal
+from minidgm.errors import DataError
+from minidgm.numerics import sigmoid, sigmoid_, softplus
+from minidgm.parameters import Parameters
+from minidgm.workspace import Workspace
+
+
+class MeanCovariance(HamiltonianModel):
+    """Base of the two models; a subclass brings its covariance units.
+
+    Parameters
+    ----------
+    n_visible, n_mean, n_covariance : int
+        Columns of x, of h^m and of h^c. ``n_mean=0`` leaves a model of covariances.
+    n_factors : int, optional
+        Columns of R, pooled by P. None: one filter a covariance unit, and no P, as in the text.
+    backend, dtype, seed
+        See `minidgm.model.Model`.
+    """
+
+    parameter_bounds = {"P": (0.0, 2.0)}
+
+    def __init__(
+        self,
+        n_visible: int,
+        n_mean: int,
+        n_covariance: int,
+        n_factors: int | None = None,
+        *,
+        backend: str = "numpy",
+        dtype: str = "float32",
+        seed: int | None = None,
+    ):
+        super().__init__(backend=backend, dtype=dtype, seed=seed)
+        self.n_visible, self.n_mean = count("n_visible", n_visible), count("n_mean", n_mean, 0)
+        self.n_covariance = count("n_covariance", n_covariance)
+        self.n_factors = None if n_factors is None else count("n_factors", n_factors)
+        self.n_hidden = n_mean + n_covariance
+        self.visible = Gaussian()
+        n_filters = n_covariance if n_factors is None else n_factors
+        shapes: dict[str, tuple[int, ...]] = {"W": (n_visible, n_mean), "R": (n_visible, n_filters)}
+        shapes |= {} if n_factors is None else {"P": (n_factors, n_covariance)}
+        shapes |= {"b": (n_visible,), "visible_log_precision": (n_visible,), **self._own_shapes()}
+        self.params = Parameters(shapes, backend=self.backend, dtype=self.dtype)
+        rng = Generator(seed, self.backend)
+        for name, scale in (("W", 0.01), ("R", 0.1)):
+            self.params[name][...] = scale * rng.normal(shapes[name], dtype=self.dtype)
+        if n_factors is not None:
+            # Unit k starts on its own stretch of the factors.
+            start = [
+                [float(f * n_covariance // n_factors == k or k * n_factors // n_covariance == f)
+                 for k in range(n_covariance)] for f in range(n_factors)
+            ]  # fmt: skip
+            self.params["P"] = start
+        self._start()
+        self.project()
+
+    def _own_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the hidden units' parameters."""
+        raise NotImplementedError
+
+    def _start(self) -> None:
+        """Set the hidden units' parameters to where training starts."""
+
+    def config(self) -> dict[str, Any]:
+        names = ("n_visible", "n_mean", "n_covariance", "n_factors")
+        return {name: getattr(self, name) for name in names}
+
+    @classmethod
+    def small(cls, like: Any = None, **options: Any) -> Any:
+        """Two visible units, one mean unit and two covariance units, for enumeration and quadrature."""
+        pooled = like is not None and like.n_factors is not None
+        n_mean = 1 if like is None else min(like.n_mean, 1)
+        return cls(2, n_mean, 2, 3 if pooled else None, **options)
+
+    @classmethod
+    def arguments_for(cls, data: Any, given: Any) -> dict[str, Any]:
+        """Constructor arguments from a data set: as many covariance filters as visible units by default."""
+        arguments = super().arguments_for(data, given)
+        arguments.pop("n_hidden", None)
+        width = arguments["n_visible"]
+        return {"n_mean": max(width // 4, 1), "n_covariance": width, **arguments}
+
+    def split(self, h: Any) -> tuple[Any, Any]:
+        """h^m [n, n_mean] and h^c [n, n_covariance] from h."""
+        return h[:, : self.n_mean], h[:, self.n_mean :]
+
+    # What the covariance units bring: each [n, n_covariance] from u [n, n_covariance]
+
+    def covariance_base(self, h_c: Any) -> Any:
+        """A(h^c), [n]: the energy of the covariance units by themselves."""
+        raise NotImplementedError
+
+    def covariance_cgf(self, u: Any) -> Any:
+        """log of the sum or integral of exp(-h^c_k u_k - A_k) over each unit."""
+        raise NotImplementedError
+
+    def covariance_given(self, u: Any) -> Any:
+        """p(h^c | x), a factorial distribution."""
+        raise NotImplementedError
+
+    def _base_gradient(self, h_c: Any, weights: Any, out: Any) -> None:
+        """Write sum_i w_i dA(h^c_i)/dtheta into ``out``."""
+        raise NotImplementedError
+
+    def _mean_base_gradient(self, u: Any, h_c: Any, weights: Any, out: Any) -> None:
+        """Write its expectation under p(h^c | x), whose mean is ``h_c``."""
+        self._base_gradient(h_c, weights, out)
+
+    # Energy and free energy
+
+    def energy(self, v: Any, h: Any) -> Any:
+        """E(x, h), [n], from x [n, n_visible] and h [n, n_hidden]."""
+        xp = get_xp(v, h, self.params["W"])
+        h_m, h_c = self.split(h)
+        mean = xp.sum(self.mean_unit_field(v) * h_m, axis=-1)
+        return (
+            self._containment(v)
+            - mean
+            + xp.sum(h_c * self.pooled_squares(v), axis=-1)
+            + self.covariance_base(h_c)
+        )
+
+    def _containment(self, v: Any) -> Any:
+        """lambda.x^2 / 2 - b.x, [n]."""
+        precision = get_xp(v, self.params["b"]).exp(self.params["visible_log_precision"])
+        return 0.5 * ((v * v) @ precision) - v @ self.params["b"]
+
+    def mean_unit_field(self, v: Any) -> Any:
+        """x W + c, [n, n_mean]: the fields of the mean units."""
+        return v @ self.params["W"] + self.params["c"][: self.n_mean]
+
+    def pooled_squares(self, v: Any) -> Any:
+        """u(x) = (x R)^2 P / 2, [n, n_covariance]."""
+        t = v @ self.params["R"]
+        return 0.5 * self._pool(t * t)
+
+    def _pool(self, s: Any) -> Any:
+        """s P, or s itself without P."""
+        return s if self.n_factors is None else s @ self.params["P"]
+
+    def _spread(self, h_c: Any) -> Any:
+        """h^c P^T, [n, n_factors]: the weight of each filter in Lambda(h)."""
+        return h_c if self.n_factors is None else h_c @ self.params["P"].T
+
+    def free_energy(self, v: Any) -> Any:
+        """F(x) = lambda.x^2 / 2 - b.x - sum_j softplus((x W + c)_j) - sum_k cgf(u_k(x)), [n], nats."""
+        xp = get_xp(v, self.params["W"])
+        mean = xp.sum(softplus(self.mean_unit_field(v)), axis=-1)
+        return self._containment(v) - mean - xp.sum(self.covariance_cgf(self.pooled_squares(v)), axis=-1)
+
+    # Conditionals
+
+    def hidden_given_visible(self, v: Any) -> Any:
+        """p(h | x): bits of the mean units and the covariance units, all independent, [n, n_hidden]."""
+        parts = [Bernoulli(self.mean_unit_field(v)), self.covariance_given(self.pooled_squares(v))]
+        return Blocks(parts, (self.n_mean, self.n_covariance))
+
+    def visible_given_hidden(self, h: Any) -> Any:
+        """p(x | h) = N(Lambda^-1 (b + W h^m), Lambda^-1); memory n d^2, a draw costs n d^3 (20.47).
+
+        Raises
+        ------
+        DataError
+            When Lambda(h) is not positive definite; names the unit and what to lower.
+        """
+        h_m, h_c = self.split(h)
+        field = self.params["b"] + h_m @ self.params["W"].T
+        return MultivariateNormal(field, self.conditional_precision(h_c))
+
+    def conditional_precision(self, h_c: Any) -> Any:
+        """Lambda = diag(lambda) + R diag(P h^c) R^T, [n, d, d], from h^c [n, n_covariance]."""
+        R, log_precision = self.params["R"], self.params["visible_log_precision"]
+        xp, weights = get_xp(h_c, R), self._spread(h_c)
+        precision = (R * weights[:, None, :]) @ R.T + xp.eye(self.n_visible, dtype=R.dtype) * xp.exp(
+            log_precision
+        )
+        if get_backend(precision) != "autograd":
+            check_definite(self, h_c, weights, precision)
+        return precision
+
+    def reconstruct(self, v: Any, rng: Generator | None = None) -> Any:
+        """Mean of p(x | h), [n, n_visible], at the mean of p(h | x), or at a draw if ``rng`` is given."""
+        hidden = self.hidden_given_visible(self.check_data(v))
+        return self.visible_given_hidden(hidden.mean if rng is None else hidden.sample(rng)).mean
+
+    def transform(self, v: Any) -> Any:
+        """Mean of p(h | x), [n, n_hidden]: the features of x."""
+        return self.hidden_given_visible(self.check_data(v)).mean
+
+    # Gradients
+
+    def energy_gradient(self, v: Any, h: Any, weights: Any = None, out: Any = None) -> Any:
+        """sum_i w_i dE(x_i, h_i)/dtheta for any signed weights [n]; into ``out`` (a `Parameters`) if given.
+
+        With t = x R and g = h^c P^T, both [n, n_factors], E has the term sum_f g_f t_f^2 / 2, so that
+
+            dE/dW = -x h^mT,   dE/dR_f = g_f t_f x,   dE/dP_fk = t_f^2 h^c_k / 2,
+            dE/db = -x,        dE/dc = -h^m,          dE/dlog lambda = lambda x^2 / 2,
+
+        and dA/dtheta for the covariance units' own parameters.
+        """
+        return self._gradient(v, h, weights, out)
+
+    def free_energy_gradient(self, v: Any, weights: Any = None, out: Any = None) -> Any:
+        """sum_i w_i dF(x_i)/dtheta = sum_i w_i <dE(x_i, h)/dtheta> under p(h | x_i), exact.
+
+        h enters all but A linearly: there its mean replaces it.
+        """
+        u = self.pooled_squares(v)
+        h_c = self.covariance_given(u).mean
+        h = get_xp(v).concatenate([sigmoid(self.mean_unit_field(v)), h_c], axis=1)
+        return self._gradient(v, h, weights, out, u)
+
+    def _gradient(self, v: Any, h: Any, weights: Any, out: Any, u: Any = None) -> Any:
+        xp = get_xp(v, h, weights)
+        out = self.zero_gradient() if out is None else out
+        w = xp.ones(v.shape[0], dtype=v.dtype) if weights is None else weights
+        h_m, h_c = self.split(h)
+        wv = w[:, None] * v
+        t = v @ self.params["R"]
+        xp.matmul(-wv.T, h_m, out=out["W"])
+        xp.matmul(wv.T, t * self._spread(h_c), out=out["R"])
+        if self.n_factors is not None:
+            xp.matmul((t * t).T, 0.5 * w[:, None] * h_c, out=out["P"])
+        xp.matmul(-w, v, out=out["b"])
+        out["c"][: self.n_mean] = -(w @ h_m)
+        precision = xp.exp(self.params["visible_log_precision"])
+        out["visible_log_precision"][...] = 0.5 * precision * (w @ (v * v))
+        if u is None:
+            self._base_gradient(h_c, w, out)
+        else:
+            self._mean_base_gradient(u, h_c, w, out)
+        return out
+
+    def free_energy_input_gradient(self, v: Any) -> Any:
+        """dF/dx, [n, n_visible]: with t = x R and means under p(h | x),
+
+        dF/dx = lambda x - b - E[h^m] W^T + (t * (E[h^c] P^T)) R^T,
+
+        because -d cgf(u)/du = E[h^c] and du_k/dx = sum_f P_fk t_f R_f.
+        """
+        params = self.params
+        xp, t = get_xp(v, params["R"]), v @ params["R"]
+        h_c = self.covariance_given(0.5 * self._pool(t * t)).mean
+        pull = (t * self._spread(h_c)) @ params["R"].T
+        h_m = sigmoid(self.mean_unit_field(v))
+        return xp.exp(params["visible_log_precision"]) * v - params["b"] - h_m @ params["W"].T + pull
+
+    def fill_free_energy_input_gradient(self, v: Any, out: Any, scratch: Workspace) -> None:
+        """The hot twin of `free_energy_input_gradient`: writes into ``out``, in reused arrays."""
+        params, xp, n = self.params, get_xp(v, out), v.shape[0]
+        W, R = params["W"], params["R"]
+        t = xp.matmul(v, R, out=scratch.array("t", (n, R.shape[1]), v))
+        u = scratch.array("u", (n, self.n_covariance), v)
+        g = scratch.array("g", t.shape, v)
+        if self.n_factors is None:
+            xp.multiply(t, t, out=u)
+            self._fill_covariance_mean(u)
+            xp.multiply(t, u, out=t)
+        else:
+            xp.matmul(xp.multiply(t, t, out=g), params["P"], out=u)
+            self._fill_covariance_mean(u)
+            xp.multiply(t, xp.matmul(u, params["P"].T, out=g), out=t)
+        xp.matmul(t, R.T, out=out)
+        part = scratch.array("part", v.shape, v)
+        if self.n_mean:
+            h_m = xp.matmul(v, W, out=scratch.array("h_m", (n, self.n_mean), v))
+            sigmoid_(h_m, bias=params["c"][: self.n_mean])
+            xp.subtract(out, xp.matmul(h_m, W.T, out=part), out=out)
+        precision = xp.exp(params["visible_log_precision"])
+        xp.add(out, xp.multiply(v, precision, out=part), out=out)
+        xp.subtract(out, params["b"], out=out)
+
+    def _fill_covariance_mean(self, s: Any) -> None:
+        """Overwrite s = 2 u with E[h^c | x], [n, n_covariance]."""
+        raise NotImplementedError
+
+    # Constraints
+
+    def project(self) -> None:
+        """Restore the constraints, in place, on the device: training calls it after every update.
+
+        The columns of R get their mean norm, so that no filter can win by growing (Ranzato and Hinton 2010,
+        section 4); P is clipped at 0, which keeps Lambda(h) positive definite, and its columns sum to 1, so
+        that P and R do not share a scale.
+        """
+        xp, R = self.xp, self.params["R"]
+        norms = xp.sqrt(xp.sum(R * R, axis=0))
+        R *= xp.mean(norms) / xp.maximum(norms, 1e-30)
+        if self.n_factors is not None:
+            P = self.params["P"]
+            xp.maximum(P, 0.0, out=P)
+            P /= xp.maximum(xp.sum(P, axis=0), 1e-30)
+
+    def initialize(self, X: Any) -> Any:
+        """Set b and lambda so that x would have the means and variances of ``X`` without hidden units."""
+        X = self.check_data(X, "X")
+        variance = self.xp.maximum(X.var(axis=0), 1e-6)
+        self.params["visible_log_precision"][...] = -self.xp.log(variance)
+        self.params["b"][...] = X.mean(axis=0) / variance
+        return self
+
+
+def check_definite(model: MeanCovariance, h_c: Any, weights: Any, precision: Any) -> None:
+    """Refuse a Lambda with an eigenvalue at most 0; where all weights are at least 0 it has none."""
+    xp = get_xp(precision)
+    if not weights.size or bool((weights >= 0.0).all()):
+        return
+    lowest = xp.linalg.eigvalsh(precision)[:, 0]
+    row = int(xp.argmin(lowest))
+    if not float(lowest[row]) <= 0.0:
+        return
+    states = h_c[row]
+    if model.n_factors is None:
+        k = int(xp.argmin(states))
+        cause = f"its state is {float(states[k]):.3g}, expected at least 0"
+    else:
+        P = model.params["P"]
+        k = int(xp.argmin(xp.min(P, axis=0) * xp.abs(states)))
+        f = int(xp.argmin(P[:, k]))
+        cause = (
+            f"its weight P[{f}, {k}] = {float(P[f, k]):.3g} is negative; lower the learning rate of P and call "
+            "project(), which clips it at 0"
+        )
+    raise DataError(
+        f"the covariance of p(x | h) is not positive definite (row {row}, smallest precision "
+        f"{float(lowest[row]):.3g}) because of covariance unit {k}: {cause}"
+    )
