@@ -40,11 +40,19 @@ MAX_HIDDEN_BITS = 12
 
 
 class MeanField(NamedTuple):
-    """A factorial posterior: means [n, n_hidden], sweeps done, last change of any mean of a row [n]."""
+    """A factorial posterior: means [n, n_hidden], sweeps done, last change of any mean of a row [n].
+
+    ``converged`` [n] says which rows moved by no more than the tolerance in the last sweep.
+    """
 
     mean: Any
     iterations: int
     change: Any
+    tolerance: float | None = None
+
+    @property
+    def converged(self) -> Any:
+        return self.change <= (self.tolerance or 0.0)
 
 
 class BoltzmannMachine(EnergyModel):
@@ -206,7 +214,7 @@ class BoltzmannMachine(EnergyModel):
                 mu[:, j] = new
             if tolerance is not None and bool((change <= tolerance).all()):
                 break
-        return MeanField(mu, sweeps, change)
+        return MeanField(mu, sweeps, change, tolerance)
 
     def gibbs_step(self, v: Any, h: Any, rng: Generator) -> tuple[Any, Any]:
         """One sequential Gibbs sweep over hidden, then visible units, each given all others."""

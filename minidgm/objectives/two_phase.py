@@ -102,7 +102,8 @@ def mean_gap(grads: Any) -> Any:
 
     The gradient of the visible biases is exactly that difference, so it costs nothing.
     """
-    return get_xp(grads["b"]).abs(grads["b"]).sum() / grads["b"].shape[0]
+    bias = grads["b"] if "b" in grads else grads["b0"]
+    return get_xp(bias).abs(bias).sum() / bias.shape[0]
 
 
 def reconstruction_error(data: Any, chains: Any) -> Any:

@@ -25,6 +25,7 @@ Arrays = Mapping[str, Any]
     requires=("energy", "center_gradient", "energy_gradient"),
     likely_cause="an offset of the other side, a transpose, or the uncentred gradient of a bias used for W",
     examples=10,
+    applies=lambda s: "" if {"W", "b", "c"} <= set(s.parameter_names) else "needs parameters W, b, c",
 )
 def enhanced_gradient(case: Case) -> Iterator[Comparison]:
     sides = (case.subject.visible.n, "mu"), (case.subject.hidden.n, "lam")

@@ -147,7 +147,11 @@ def _energies(case: Case, method: str, given: np.ndarray, target: np.ndarray) ->
     source=f"{BOOK}, eq. 20.9 and 20.14 (no connections within a layer)",
     requires=("energy", "hidden_given_visible", "visible_given_hidden"),
     likely_cause="the energy couples units of one layer, so the factorial conditionals cannot be right",
-    applies=lambda subject: "" if subject.discrete else "needs units that can be listed",
+    applies=lambda s: (
+        "hidden units are coupled"
+        if hasattr(s.model, "exact_posterior")
+        else ("" if s.discrete else "needs units that can be listed")
+    ),
 )
 def conditionals_factorise(case: Case) -> Iterator[Comparison]:
     joint = case.log_joint
@@ -156,7 +160,7 @@ def conditionals_factorise(case: Case) -> Iterator[Comparison]:
         ("p(v|h)", joint.T, case.subject.visible),
     ):
         posterior = np.exp(table - log_sum_exp(table, axis=1)[:, None])
-        k = int(domain.kind[8:-1]) if domain.kind.startswith("softmax(") else 1
+        k = int(domain.kind[domain.kind.index("(") + 1 : -1]) if domain.kind.endswith(")") else 1
         product = np.ones_like(posterior)
         for first in range(0, domain.n, k):
             group = domain.states[:, first : first + k]
