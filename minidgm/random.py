@@ -187,6 +187,44 @@ class Generator:
         places = xp.arange(n).reshape([n if d == axis % logits.ndim else 1 for d in range(logits.ndim)])
         return (places == xp.expand_dims(index, axis)).astype(logits.dtype)
 
+    def at_most_one_from_logits(
+        self, x: Any, k: int, bias: Any = None, out: Any = None, mean: Any = None
+    ) -> Any:
+        """Draw groups of ``k`` bits of which at most one is 1: bit j with probability e^x_j / (1 + sum e^x).
+
+        Parameters
+        ----------
+        x : array of float32 or float64 [n, d]
+            Logits of neighbouring groups of k columns; unchanged unless it is also ``out`` or ``mean``.
+        k : int
+        bias : array [d], optional
+            Added to every row of ``x``.
+        out : array like ``x``, optional
+            Receives the draw; may be ``x``.
+        mean : array like ``x``, optional
+            Receives the probabilities; may be ``x`` (then not also ``out``).
+
+        Returns
+        -------
+        array [n, d]
+            One uniform number decides for a group: probabilities are right to 2^-24 in float32.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> Generator(0).at_most_one_from_logits(np.array([[-1e4, 1e4, -1e4, -1e4]]), 2)
+        array([[0., 1., 0., 0.]])
+        """
+        from minidgm.kernels.groups import at_most_one
+
+        self._check("x", x)
+        if mean is not None:
+            self._result(x, mean, "mean")
+        out = self._result(x, out)
+        u = self.uniform((x.shape[0], x.shape[1] // k), dtype=x.dtype)
+        at_most_one(self.xp, x, k, bias, u, out, mean)
+        return out
+
     def spawn(self, n: int) -> list[Generator]:
         """Make ``n`` independent generators; later calls make further ones."""
         return [Generator(child, self.backend) for child in self._seeds.spawn(n)]

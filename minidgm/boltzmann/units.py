@@ -15,6 +15,7 @@ harmoniums; Deep Learning, section 20.5).
 | Spin | {-1, 1} | 0 | log(2 cosh a) |
 | Gaussian | reals | -lambda x^2 / 2 | a^2 / (2 lambda) + log(2 pi / lambda) / 2 |
 | Softmax(k) | one-hot groups of k | 0 | logsumexp over the group |
+| Pooled(k) | groups of k bits, at most one on | 0 | logsumexp over the group and 0 |
 | Rectified | [0, inf) | -x^2 / 2 | a^2 / 2 + log(2 pi) / 2 + log Phi(a) |
 
 The Gaussian precision is ``lambda = exp(log_precision)``, one a unit, learned, positive by construction.
@@ -33,7 +34,7 @@ from minidgm.backend import get_xp
 from minidgm.errors import DataError, unknown
 from minidgm.numerics import sigmoid_
 
-UNITS = ("bernoulli", "spin", "gaussian", "softmax(k)", "rectified")
+UNITS = ("bernoulli", "spin", "gaussian", "softmax(k)", "rectified", "pooled(k)")
 
 
 class Unit:
@@ -354,7 +355,11 @@ def from_name(unit: str | Unit) -> Unit:
     simple = {u.name: u for u in (Bernoulli, Spin, Gaussian, Rectified)}
     if name in simple:
         return simple[name]()
-    group = re.fullmatch(r"softmax\((\d+)\)", name)
+    group = re.fullmatch(r"(softmax|pooled)\((\d+)\)", name)
+    if group and group[1] == "softmax":
+        return Softmax(int(group[2]))
     if group:
-        return Softmax(int(group[1]))
+        from minidgm.boltzmann.pooled import Pooled
+
+        return Pooled(int(group[2]))
     raise unknown("unit", unit, UNITS)

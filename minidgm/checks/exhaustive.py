@@ -55,6 +55,18 @@ class _Scripted(Generator):
         one_hot = np.moveaxis((chosen[..., None] == np.arange(z.shape[-1])).astype(np.float64), -1, axis)
         return asarray(one_hot, self.backend, str(logits.dtype))
 
+    def at_most_one_from_logits(
+        self, x: Any, k: int, bias: Any = None, out: Any = None, mean: Any = None
+    ) -> Any:
+        z = (host(x) if bias is None else host(x) + host(bias)).reshape(len(x), -1, k)
+        z = np.concatenate([np.zeros_like(z[..., :1]), z], axis=-1)
+        p = np.exp(z - z.max(axis=-1, keepdims=True))
+        p = p / p.sum(axis=-1, keepdims=True)
+        if mean is not None:
+            mean[...] = asarray(p[..., 1:].reshape(x.shape), self.backend, str(mean.dtype))
+        chosen = self._choose(p)
+        return self._give((chosen[..., None] == np.arange(1, k + 1)).reshape(x.shape), x, out)
+
     def integers(self, low: int, high: int, shape: Any) -> Any:
         shape = (shape,) if isinstance(shape, int) else tuple(shape)
         return asarray(
