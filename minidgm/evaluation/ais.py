@@ -48,6 +48,7 @@ def ais(
     rng: Generator | int | None = None,
     executor: Any = None,
     block_size: int = BLOCK_SIZE,
+    sweeps: str | None = None,
 ) -> AnnealedEstimate:
     """Estimate log Z, in nats, by annealing from independent visible units; E[value] <= log Z.
 
@@ -70,6 +71,11 @@ def ais(
         ``rng`` and ``block_size``, never on the executor or its number of workers.
     block_size : int
         Chains a block. To spread 100 chains over workers, use fewer than 100.
+    sweeps : {"block", "collapsed"}, optional
+        How the chains of an RBM move between temperatures: block Gibbs, or draws of single hidden units with
+        the visible ones summed out (`minidgm.evaluation.collapsed`), which mix far better where few hidden
+        units face many visible ones. None takes the collapsed ones for at most 32 two-valued hidden units
+        and at least ten times as many visible ones.
 
     Returns
     -------
@@ -97,7 +103,7 @@ def ais(
     """
     schedule = check_betas(betas, n_temperatures)
     n_chains = count("n_chains", n_chains)
-    path, log_z_base = path_from_base(model, base)
+    path, log_z_base = path_from_base(model, base, sweeps)
     generator = model.generator(rng)
     log_w, state = run(
         path, sample_base(path, n_chains, generator), schedule, generator, executor, block_size
@@ -108,7 +114,7 @@ def ais(
         stderr=stderr,
         how="AIS; at most log Z in expectation",
         ess=ess,
-        settings=describe(n_chains, schedule, block_size, base=describe_base(base)),
+        settings=describe(n_chains, schedule, block_size, base=describe_base(base), sweeps=path.sweeps),
         log_weights=to_numpy(log_w),
         samples=path.visible(state),
     )
@@ -125,6 +131,7 @@ def reverse_ais(
     block_size: int = BLOCK_SIZE,
     init: Any = None,
     gibbs_steps: int | None = None,
+    sweeps: str | None = None,
 ) -> AnnealedEstimate:
     """Estimate log Z, in nats, by annealing from samples of the model down to the base.
 
@@ -134,7 +141,7 @@ def reverse_ais(
 
     Parameters
     ----------
-    model, n_chains, n_temperatures, betas, base, rng, executor, block_size
+    model, n_chains, n_temperatures, betas, base, rng, executor, block_size, sweeps
         As for `ais`; ``betas`` are given rising and used in reverse.
     init : array [n_chains, n_visible], optional
         Samples of the model to start from.
@@ -153,7 +160,7 @@ def reverse_ais(
     """
     schedule = check_betas(betas, n_temperatures)
     n_chains = count("n_chains", n_chains)
-    path, log_z_base = path_from_base(model, base)
+    path, log_z_base = path_from_base(model, base, sweeps)
     generator = model.generator(rng)
 
     def forward() -> Any:
@@ -171,7 +178,14 @@ def reverse_ais(
         stderr=stderr,
         how=f"reverse AIS from {source}; {side}",
         ess=ess,
-        settings=describe(n_chains, schedule, block_size, base=describe_base(base), gibbs_steps=steps),
+        settings=describe(
+            n_chains,
+            schedule,
+            block_size,
+            base=describe_base(base),
+            sweeps=path.sweeps,
+            gibbs_steps=steps,
+        ),
         log_weights=to_numpy(log_w),
         samples=path.visible(state),
     )

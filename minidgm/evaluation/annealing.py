@@ -11,6 +11,7 @@ from minidgm.backend import Generator, get_xp
 from minidgm.boltzmann.bm import BoltzmannMachine
 from minidgm.boltzmann.rbm import RBM
 from minidgm.errors import DivergenceError
+from minidgm.evaluation.collapsed import CollapsedPath, pays, two_valued
 from minidgm.evaluation.exact import can_sample_exactly, exact_samples
 from minidgm.evaluation.fused import BernoulliPath
 from minidgm.evaluation.path import HarmoniumPath, LinearPath, Path
@@ -61,12 +62,15 @@ def path_between(a: Any, b: Any) -> Path:
     return HarmoniumPath(a, b)
 
 
-def path_from_base(model: Any, base: Any) -> tuple[Path, float]:
+def path_from_base(model: Any, base: Any, sweeps: str | None = None) -> tuple[Path, float]:
     """The path from independent visible units with biases ``base`` to ``model``, and the base's log Z.
 
     The base of an RBM has no hidden units; that of a Boltzmann machine has idle ones. A model with a method
-    ``path_from_base(base)`` brings its own path, which then has ``sample_base(n, rng)``.
+    ``path_from_base(base)`` brings its own path, which then has ``sample_base(n, rng)``. ``sweeps`` is for
+    RBMs: "block" Gibbs, "collapsed" over a few hidden units, or None for the one that suits the model.
     """
+    if sweeps not in (None, "block", "collapsed"):
+        raise ValueError(f"sweeps={sweeps!r}; expected 'block', 'collapsed', or None to choose")
     if hasattr(model, "path_from_base"):
         return model.path_from_base(base)
     if not isinstance(model, (RBM, BoltzmannMachine)):
@@ -81,6 +85,12 @@ def path_from_base(model: Any, base: Any) -> tuple[Path, float]:
         return LinearPath(start, model), float(log_z) + model.n_hidden * math.log(2.0)
     hidden = {name: value[:0] for name, value in params.items() if name.startswith("hidden_")}
     start = model.with_params({**params, **hidden, "W": params["W"][:, :0], "b": b, "c": params["c"][:0]})
+    if sweeps == "collapsed" and not two_valued(model):
+        raise ValueError(
+            f"collapsed sweeps flip hidden units of two values, these are {model.hidden.name}; use 'block'"
+        )
+    if sweeps == "collapsed" or (sweeps is None and has_blocks(model) and pays(model)):
+        return CollapsedPath(start, model), float(log_z)
     written_out = has_blocks(model) and model.visible.name == model.hidden.name == "bernoulli"
     kind = BernoulliPath if written_out else HarmoniumPath
     return kind(start, model), float(log_z)

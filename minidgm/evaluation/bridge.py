@@ -37,6 +37,7 @@ def bridge_sampling(
     block_size: int = BLOCK_SIZE,
     init: Any = None,
     gibbs_steps: int | None = None,
+    sweeps: str | None = None,
 ) -> AnnealedEstimate:
     """Estimate log Z, in nats, from ``n_chains`` forward and as many reverse chains.
 
@@ -48,7 +49,7 @@ def bridge_sampling(
     model : RBM
         Any units: block Gibbs sweeps are reversible, as twins of paths need. (The sequential sweeps of a
         BoltzmannMachine are not.)
-    n_chains, n_temperatures, betas, base, rng, executor, block_size, init, gibbs_steps
+    n_chains, n_temperatures, betas, base, rng, executor, block_size, init, gibbs_steps, sweeps
         As for `reverse_ais`. Two temperatures are the plain bridge between base and model.
 
     Returns
@@ -74,7 +75,7 @@ def bridge_sampling(
     True
     """
     schedule = check_betas(betas, n_temperatures)
-    path, log_z_base = path_from_base(model, base)
+    path, log_z_base = path_from_base(model, base, sweeps)
     if not path.reversible:
         raise TypeError(
             f"bridge sampling needs reversible sweeps, those of {type(model).__name__} are not; "
@@ -87,6 +88,7 @@ def bridge_sampling(
         "rng": generator,
         "executor": executor,
         "block_size": block_size,
+        "sweeps": sweeps,
     }
     up = ais(model, n_chains, **common)
     down = reverse_ais(model, n_chains, init=init, gibbs_steps=gibbs_steps, **common)

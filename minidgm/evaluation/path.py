@@ -35,6 +35,7 @@ class Path:
 
     a: Any
     b: Any
+    sweeps = "Gibbs"  # what a sweep is, for the settings of an estimate
     reversible = True  # each sweep satisfies detailed balance: the time-reversed run uses the same sweeps
 
     def log_increment(self, state: Any, here: float, there: float) -> Any:
@@ -77,6 +78,8 @@ class Path:
 
 class HarmoniumPath(Path):
     """Path between two RBMs A and B with the same visible units; states are v [n, n_visible]."""
+
+    sweeps = "block"
 
     def __init__(self, a: Any, b: Any):
         self.a, self.b = a, b

@@ -190,6 +190,7 @@ def test_value_and_log_weights_agree():
         "n_temperatures": 5,
         "block_size": 100,
         "base": "field of idle hidden units",
+        "sweeps": "block",
     }
 
 

@@ -77,7 +77,7 @@ def annealed_importance_weights(case: Case) -> Iterator[Comparison]:
 
         def run(path: np.ndarray, betas: list[float] = betas) -> tuple[Any, Exhaustive]:
             rng = Exhaustive(path, backend)
-            size = {"n_chains": len(path), "block_size": len(path)}
+            size: dict[str, Any] = {"n_chains": len(path), "block_size": len(path)}
             return evaluation.ais(case.model, betas=betas, base=base, rng=rng, **size), rng
 
         n_paths = run(np.zeros(1, dtype=np.int64))[1].n_paths
@@ -86,7 +86,7 @@ def annealed_importance_weights(case: Case) -> Iterator[Comparison]:
 
         def back(path: np.ndarray, rows: np.ndarray, betas: list[float] = betas) -> tuple[Any, Exhaustive]:
             rng = Exhaustive(path, backend)
-            size = {"n_chains": len(path), "block_size": len(path), "init": case.device(rows)}
+            size: dict[str, Any] = {"n_chains": len(path), "block_size": len(path), "init": case.device(rows)}
             return evaluation.reverse_ais(case.model, betas=betas, base=base, rng=rng, **size), rng
 
         n_paths = back(np.zeros(1, dtype=np.int64), case.V[:1])[1].n_paths
