@@ -16,6 +16,8 @@ __version__ = "0.1.0"
 _LAZY = {
     "RBM": "minidgm.boltzmann.rbm",
     "BoltzmannMachine": "minidgm.boltzmann.bm",
+    "ConditionalRBM": "minidgm.boltzmann.conditional_rbm",
+    "RNNRBM": "minidgm.boltzmann.rnn_rbm",
     "Generator": "minidgm.random",
     "Estimate": "minidgm.evaluation",
     "IntractableError": "minidgm.errors",

@@ -16,12 +16,16 @@ from minidgm.errors import unknown
 
 MODELS = {
     "BoltzmannMachine": "minidgm.boltzmann.bm",
+    "ConditionalRBM": "minidgm.boltzmann.conditional_rbm",
+    "RNNRBM": "minidgm.boltzmann.rnn_rbm",
     "RBM": "minidgm.boltzmann.rbm",
 }
 
 OBJECTIVES = {
     "ExactLikelihood": "minidgm.objectives",
     "ContrastiveDivergence": "minidgm.objectives",
+    "ConditionalContrastiveDivergence": "minidgm.objectives",
+    "ConditionalLikelihood": "minidgm.objectives",
     "PersistentContrastiveDivergence": "minidgm.objectives",
     "TemperedPersistent": "minidgm.objectives",
     "FastPersistent": "minidgm.objectives",
@@ -60,6 +64,7 @@ DATASETS = {
 ALIASES = {
     "BM": "BoltzmannMachine",
     "CD": "ContrastiveDivergence",
+    "ConditionalCD": "ConditionalContrastiveDivergence",
     "PCD": "PersistentContrastiveDivergence",
     "SML": "PersistentContrastiveDivergence",
     "StochasticMaximumLikelihood": "PersistentContrastiveDivergence",

@@ -113,6 +113,8 @@ class Subject:
         """Whether the model has a method of this name (dotted names reach into attributes)."""
         if name == "gibbs_step" and not self.takes("gibbs_step", "rng"):
             return False
+        if name in getattr(self.model, "of_sequences", ()):  # its rows are no independent examples
+            return False
         found: Any = self.model
         for part in name.split("."):
             found = getattr(found, part, None)

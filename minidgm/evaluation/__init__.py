@@ -4,6 +4,7 @@ from minidgm.evaluation.ais import ais, ais_between, reverse_ais
 from minidgm.evaluation.bridge import acceptance_ratio, bridge_sampling
 from minidgm.evaluation.estimate import KINDS, AnnealedEstimate, Estimate
 from minidgm.evaluation.exact import can_sample_exactly, exact_samples, log_partition_exact
+from minidgm.evaluation.frames import frame_log_likelihood
 from minidgm.evaluation.likelihood import log_likelihood
 from minidgm.evaluation.monitor import free_energy_gap, pseudo_likelihood, reconstruction_error
 from minidgm.evaluation.schedule import base_rate, linear_betas, published_betas
@@ -19,6 +20,7 @@ __all__ = [
     "bridge_sampling",
     "can_sample_exactly",
     "exact_samples",
+    "frame_log_likelihood",
     "free_energy_gap",
     "linear_betas",
     "log_likelihood",

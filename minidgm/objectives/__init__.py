@@ -8,6 +8,8 @@
 | `TemperedPersistent` | data; chains at beta = 1 of a tempered ladder | 1/n; -1/m |
 | `FastPersistent` | data; chains of the model plus fast weights | 1/n; -1/m |
 | `PseudoLikelihood` | data; every alternative of every unit | sum of p_a/n; -p_a/n |
+| `ConditionalContrastiveDivergence` | frames; k sweeps from each, given its past | 1/n; -1/n |
+| `ConditionalLikelihood` | frames; every state given each past | 1/n; -p(state)/n |
 | `RatioMatching` | data; every flip of every unit | sum of 2q^2(1-q)/n; -2q^2(1-q)/n |
 | `ScoreMatching` | data (pathwise) | |
 | `DenoisingScoreMatching` | noisy data (pathwise) | |
@@ -20,6 +22,7 @@ from __future__ import annotations
 from typing import Any
 
 from minidgm.objectives.base import Objective
+from minidgm.objectives.conditional import ConditionalContrastiveDivergence, ConditionalLikelihood
 from minidgm.objectives.contrastive_divergence import ContrastiveDivergence
 from minidgm.objectives.denoising_score_matching import DenoisingScoreMatching
 from minidgm.objectives.exact_likelihood import ExactLikelihood
@@ -33,6 +36,8 @@ from minidgm.objectives.tempered import TemperedPersistent
 ALL: tuple[type[Objective], ...] = (
     ExactLikelihood,
     ContrastiveDivergence,
+    ConditionalContrastiveDivergence,
+    ConditionalLikelihood,
     PersistentContrastiveDivergence,
     TemperedPersistent,
     FastPersistent,
@@ -43,6 +48,8 @@ ALL: tuple[type[Objective], ...] = (
 )
 
 __all__ = [
+    "ConditionalContrastiveDivergence",
+    "ConditionalLikelihood",
     "ContrastiveDivergence",
     "DenoisingScoreMatching",
     "ExactLikelihood",

@@ -99,7 +99,9 @@ def fit(
     source = own_source(X, batch_size) if own_source else as_source(X, model, batch_size)
     hooks = [_callback(c) for c in callbacks]
     if validation is not None:
-        hooks.insert(0, Validation(validation, source, model))
+        own_validation = getattr(model, "validation", None)
+        own = own_validation(validation) if own_validation else Validation(validation, source, model)
+        hooks.insert(0, own)
     settings = {"batch_size": source.batch_size, "seed": seed}
     training = Training(
         model, source, objective, optimizer, epochs, settings, seed, hooks, folder, bool(progress)

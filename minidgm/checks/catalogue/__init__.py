@@ -9,4 +9,5 @@ from minidgm.checks.catalogue import (  # noqa: F401
     gradients,
     kernels,
     matching,
+    sequences,
 )
