@@ -1,6 +1,6 @@
 """Energy models over real values whose free energy has a gradient in x: Gibbs and HMC chains, annealing.
 
-What follows from ``free_energy``, ``free_energy_input_gradient`` and the two conditionals, whatever the model.
+What follows from ``free_energy``, ``free_energy_input_gradient`` and the two conditionals alone.
 """
 
 from __future__ import annotations
@@ -16,6 +16,16 @@ from minidgm.workspace import Workspace
 
 class HamiltonianModel(EnergyModel):
     """Base of models sampled by Hamiltonian Monte Carlo on F(x)."""
+
+    free_energy: Any
+    hidden_given_visible: Any
+    visible_given_hidden: Any
+    log_partition: Any
+
+    def log_prob(self, v: Any, log_partition: Any = None) -> Any:
+        """log p(x) = -F(x) - log Z, [n], nats, exact; ``log_partition`` saves the time that Z takes."""
+        v = self.check_data(v)
+        return -self.free_energy(v) - (self.log_partition() if log_partition is None else log_partition)
 
     def gibbs_step(self, v: Any, h: Any, rng: Generator) -> tuple[Any, Any]:
         """One exact block Gibbs sweep, h ~ p(h | x), then x ~ p(x | h); ignores ``h``.

@@ -4,15 +4,15 @@
     E_m = lambda.x^2 / 2 - b.x - x^T W h^m - c^m.h^m                                        (20.44)
     E_c = sum_k h^c_k (u_k(x) - c^c_k),     u_k(x) = sum_f P_fk (x^T R_f)^2 / 2             (20.45)
 
-The text has lambda = 1, b = 0 and one filter a unit (``n_factors=None``); symbols and conventions are those of
-`minidgm.boltzmann.mean_covariance`, and c = (c^m, c^c) is one array. Both hidden sets are bits:
+The text has lambda = 1, b = 0 and one filter a unit (``n_factors=None``); symbols and conventions are those
+of `minidgm.boltzmann.mean_covariance`, and c = (c^m, c^c) is one array. Both hidden sets are bits:
 
     p(h^m_j = 1 | x) = sigmoid(c^m_j + (x W)_j),    p(h^c_k = 1 | x) = sigmoid(c^c_k - u_k(x))   (20.46)
     p(x | h) = N(Lambda^-1 (b + W h^m), Lambda^-1),  Lambda = diag(lambda) + R diag(P h^c) R^T   (20.47)
     F(x) = lambda.x^2 / 2 - b.x - sum_j softplus(c^m_j + (x W)_j) - sum_k softplus(c^c_k - u_k(x)).
 
-A covariance unit is on as long as x is small along its filters, and then keeps it small; it switches off, at a
-price of about c^c_k, where x violates the constraint: F is flat there, which makes tails heavy.
+A covariance unit is on as long as x is small along its filters, and then keeps it small; it switches off, at
+a price of about c^c_k, where x violates the constraint: F is flat there, which makes tails heavy.
 
 F needs no inverse, p(x | h) does: learning and sampling go by Hamiltonian Monte Carlo on F. With at most 2^20
 hidden states log Z is exact, a Gaussian integral for each. The derivation, beside this code:
@@ -25,7 +25,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from minidgm.backend import get_xp
-from minidgm.boltzmann.mean_covariance import MeanCovariance
+from minidgm.boltzmann.covariance_gradients import MeanCovariance
 from minidgm.boltzmann.units import Bernoulli
 from minidgm.distributions import Bernoulli as Bits
 from minidgm.errors import IntractableError
@@ -67,7 +67,7 @@ class MeanCovarianceRBM(MeanCovariance):
     equations: Mapping[str, str] = {
         "energy": "E(x, h) = lambda.x^2/2 - b.x - x^T W h^m - c^m.h^m + sum_k h^c_k (u_k(x) - c^c_k)",
         "pooled_squares": "u_k(x) = sum_f P_fk (x^T R_f)^2 / 2",
-        "hidden_given_visible": "p(h^m_j = 1 | x) = sigmoid(c^m + x W)_j, p(h^c_k = 1 | x) = sigmoid(c^c - u)_k",
+        "hidden_given_visible": "p(h^m = 1 | x) = sigmoid(c^m + x W), p(h^c = 1 | x) = sigmoid(c^c - u)",
         "visible_given_hidden": "p(x | h) = N(L^-1 (b + W h^m), L^-1), L = diag(lambda) + R diag(P h^c) R^T",
         "free_energy": "F(x) = lambda.x^2/2 - b.x - sum_j softplus(c^m + x W)_j - sum_k softplus(c^c - u)_k",
         "free_energy_input_gradient": "dF/dx = lambda x - b - E[h^m] W^T + ((x R) * (E[h^c] P^T)) R^T",
@@ -125,6 +125,30 @@ class MeanCovarianceRBM(MeanCovariance):
         integral = 0.5 * (self.n_visible * LOG_2PI - log_det + xp.sum(field * mean, axis=-1))
         return -(h @ self.params["c"]) - integral
 
+    def hidden_free_energy_gradient(self, h: Any, weights: Any = None, out: Any = None) -> Any:
+        """The gradient of sum_i w_i times the above: sum_i w_i <dE(x, h_i)/dtheta> under p(x | h_i), exact.
+
+        E is quadratic in x: with M = E[x x^T | h] = Lambda^-1 + m m^T the formulas of `energy_gradient` hold
+        with m for x, M R_f for t_f x, R_f^T M R_f for t_f^2 and M_ii for x_i^2.
+        """
+        xp = get_xp(h, weights)
+        out = self.zero_gradient() if out is None else out
+        w = xp.ones(h.shape[0], dtype=h.dtype) if weights is None else weights
+        given, (h_m, h_c) = self.visible_given_hidden(h), self.split(h)
+        m, g, R = given.mean, self._spread(h_c), self.params["R"]
+        second = given.covariance + m[:, :, None] * m[:, None, :]  # [n, d, d]
+        MR = second @ R  # [n, d, n_factors]
+        xp.matmul(-(w[:, None] * m).T, h_m, out=out["W"])
+        out["R"][...] = xp.sum(MR * (w[:, None] * g)[:, None, :], axis=0)
+        if self.n_factors is not None:
+            xp.matmul((0.5 * w[:, None] * xp.sum(MR * R, axis=1)).T, h_c, out=out["P"])
+        xp.matmul(-w, m, out=out["b"])
+        xp.matmul(-w, h, out=out["c"])
+        precision = xp.exp(self.params["visible_log_precision"])
+        squares = xp.sum(second * xp.eye(self.n_visible, dtype=R.dtype), axis=2)
+        out["visible_log_precision"][...] = 0.5 * precision * (w @ squares)
+        return out
+
     def log_partition(self) -> Any:
         """log Z in nats, exact: a 0-d array. Sums over the hidden states, in float64.
 
@@ -136,8 +160,8 @@ class MeanCovarianceRBM(MeanCovariance):
         total = 2**self.n_hidden
         if total > MAX_STATES:
             raise IntractableError(
-                f"exact log Z sums {total:.3g} hidden states, more than 2^20; use minidgm.evaluation.ais(model) "
-                "for an estimate"
+                f"exact log Z sums {total:.3g} hidden states, more than 2^20; use "
+                "minidgm.evaluation.ais(model) for an estimate"
             )
         double = self.with_params({name: value.astype("float64") for name, value in self.params.items()})
         rows = max(1, BLOCK // self.n_visible**2)
@@ -146,8 +170,3 @@ class MeanCovarianceRBM(MeanCovariance):
             h = self.hidden.states(self.n_hidden, start, min(start + rows, total), xp=self.xp)
             blocks.append(logsumexp(-double.hidden_free_energy(h)))
         return logsumexp(self.xp.stack(blocks))
-
-    def log_prob(self, v: Any, log_partition: Any = None) -> Any:
-        """log p(x) = -F(x) - log Z, [n], exact, nats; ``log_partition`` saves the enumeration."""
-        v = self.check_data(v)
-        return -self.free_energy(v) - (self.log_partition() if log_partition is None else log_partition)

@@ -6,22 +6,22 @@
 | symbol | shape | meaning |
 |---|---|---|
 | x | [n, n_visible] | real visible values, rows are examples |
-| h = (h^m, h^c) | [n, n_mean + n_covariance] | bits of the mean units, then the covariance units, side by side |
+| h = (h^m, h^c) | [n, n_mean + n_covariance] | bits of the mean units, then the covariance units |
 | W, c | [n_visible, n_mean], [n_mean, ...] | filters and biases of the mean units |
 | R | [n_visible, n_factors] | covariance filters, its columns R_f |
 | P | [n_factors, n_covariance] | which factors a unit pools, at least 0; left out: the identity |
 | b, lambda = exp(visible_log_precision) | [n_visible] | visible biases, containing precision |
 
 Given h, x is normal with precision Lambda(h) = diag(lambda) + R diag(P h^c) R^T and mean
-Lambda^-1 (b + W h^m): an active covariance unit forbids the directions of its filters. Given x both hidden sets
-factorize. The models differ in A alone, that is in the values that a covariance unit takes: bits
+Lambda^-1 (b + W h^m): an active covariance unit forbids the directions of its filters. Given x both hidden
+sets factorize. The models differ in A alone, that is in the values that a covariance unit takes: bits
 (`minidgm.boltzmann.mcrbm`) or positive reals (`minidgm.boltzmann.mpot`).
 
-**Conventions.** Deep Learning (20.44) has lambda = 1, where training starts here, and P = I. Ranzato and Hinton
-(2010) write -P for our P, and divide x by its norm inside u; x is not divided here, since Lambda(h) would then
-not exist: bring patches to a common norm beforehand if contrast is not to be modeled. After each update,
-training calls :meth:`MeanCovariance.project`: the columns of R get their mean norm, P is clipped at 0 and its
-columns are made to sum to 1.
+**Conventions.** Deep Learning (20.44) has lambda = 1, where training starts here, and P = I. Ranzato and
+Hinton (2010) write -P for our P, and divide x by its norm inside u; x is not divided here, since Lambda(h)
+would then not exist: bring patches to a common norm beforehand if contrast is not to be modeled. After each
+update training calls :meth:`MeanCovarianceEnergy.project`: the columns of R get their mean norm, P is clipped
+at 0 and its columns are made to sum to 1.
 """
 
 from __future__ import annotations
@@ -34,13 +34,12 @@ from minidgm.boltzmann.hamiltonian import HamiltonianModel
 from minidgm.boltzmann.units import Gaussian
 from minidgm.distributions import Bernoulli, Blocks, MultivariateNormal
 from minidgm.errors import DataError
-from minidgm.numerics import sigmoid, sigmoid_, softplus
+from minidgm.numerics import softplus
 from minidgm.parameters import Parameters
-from minidgm.workspace import Workspace
 
 
-class MeanCovariance(HamiltonianModel):
-    """Base of the two models; a subclass brings its covariance units.
+class MeanCovarianceEnergy(HamiltonianModel):
+    """Energy and conditionals of the two models; a subclass brings its covariance units.
 
     Parameters
     ----------
@@ -53,6 +52,7 @@ class MeanCovariance(HamiltonianModel):
     """
 
     parameter_bounds = {"P": (0.0, 2.0)}
+    small_covariance = 2
 
     def __init__(
         self,
@@ -102,10 +102,10 @@ class MeanCovariance(HamiltonianModel):
 
     @classmethod
     def small(cls, like: Any = None, **options: Any) -> Any:
-        """Two visible units, one mean unit and two covariance units, for enumeration and quadrature."""
+        """Two visible units and a few hidden ones, for enumeration and quadrature."""
         pooled = like is not None and like.n_factors is not None
         n_mean = 1 if like is None else min(like.n_mean, 1)
-        return cls(2, n_mean, 2, 3 if pooled else None, **options)
+        return cls(2, n_mean, cls.small_covariance, 3 if pooled else None, **options)
 
     @classmethod
     def arguments_for(cls, data: Any, given: Any) -> dict[str, Any]:
@@ -132,14 +132,6 @@ class MeanCovariance(HamiltonianModel):
     def covariance_given(self, u: Any) -> Any:
         """p(h^c | x), a factorial distribution."""
         raise NotImplementedError
-
-    def _base_gradient(self, h_c: Any, weights: Any, out: Any) -> None:
-        """Write sum_i w_i dA(h^c_i)/dtheta into ``out``."""
-        raise NotImplementedError
-
-    def _mean_base_gradient(self, u: Any, h_c: Any, weights: Any, out: Any) -> None:
-        """Write its expectation under p(h^c | x), whose mean is ``h_c``."""
-        self._base_gradient(h_c, weights, out)
 
     # Energy and free energy
 
@@ -206,9 +198,8 @@ class MeanCovariance(HamiltonianModel):
         """Lambda = diag(lambda) + R diag(P h^c) R^T, [n, d, d], from h^c [n, n_covariance]."""
         R, log_precision = self.params["R"], self.params["visible_log_precision"]
         xp, weights = get_xp(h_c, R), self._spread(h_c)
-        precision = (R * weights[:, None, :]) @ R.T + xp.eye(self.n_visible, dtype=R.dtype) * xp.exp(
-            log_precision
-        )
+        diagonal = xp.eye(self.n_visible, dtype=R.dtype) * xp.exp(log_precision)
+        precision = (R * weights[:, None, :]) @ R.T + diagonal
         if get_backend(precision) != "autograd":
             check_definite(self, h_c, weights, precision)
         return precision
@@ -221,94 +212,6 @@ class MeanCovariance(HamiltonianModel):
     def transform(self, v: Any) -> Any:
         """Mean of p(h | x), [n, n_hidden]: the features of x."""
         return self.hidden_given_visible(self.check_data(v)).mean
-
-    # Gradients
-
-    def energy_gradient(self, v: Any, h: Any, weights: Any = None, out: Any = None) -> Any:
-        """sum_i w_i dE(x_i, h_i)/dtheta for any signed weights [n]; into ``out`` (a `Parameters`) if given.
-
-        With t = x R and g = h^c P^T, both [n, n_factors], E has the term sum_f g_f t_f^2 / 2, so that
-
-            dE/dW = -x h^mT,   dE/dR_f = g_f t_f x,   dE/dP_fk = t_f^2 h^c_k / 2,
-            dE/db = -x,        dE/dc = -h^m,          dE/dlog lambda = lambda x^2 / 2,
-
-        and dA/dtheta for the covariance units' own parameters.
-        """
-        return self._gradient(v, h, weights, out)
-
-    def free_energy_gradient(self, v: Any, weights: Any = None, out: Any = None) -> Any:
-        """sum_i w_i dF(x_i)/dtheta = sum_i w_i <dE(x_i, h)/dtheta> under p(h | x_i), exact.
-
-        h enters all but A linearly: there its mean replaces it.
-        """
-        u = self.pooled_squares(v)
-        h_c = self.covariance_given(u).mean
-        h = get_xp(v).concatenate([sigmoid(self.mean_unit_field(v)), h_c], axis=1)
-        return self._gradient(v, h, weights, out, u)
-
-    def _gradient(self, v: Any, h: Any, weights: Any, out: Any, u: Any = None) -> Any:
-        xp = get_xp(v, h, weights)
-        out = self.zero_gradient() if out is None else out
-        w = xp.ones(v.shape[0], dtype=v.dtype) if weights is None else weights
-        h_m, h_c = self.split(h)
-        wv = w[:, None] * v
-        t = v @ self.params["R"]
-        xp.matmul(-wv.T, h_m, out=out["W"])
-        xp.matmul(wv.T, t * self._spread(h_c), out=out["R"])
-        if self.n_factors is not None:
-            xp.matmul((t * t).T, 0.5 * w[:, None] * h_c, out=out["P"])
-        xp.matmul(-w, v, out=out["b"])
-        out["c"][: self.n_mean] = -(w @ h_m)
-        precision = xp.exp(self.params["visible_log_precision"])
-        out["visible_log_precision"][...] = 0.5 * precision * (w @ (v * v))
-        if u is None:
-            self._base_gradient(h_c, w, out)
-        else:
-            self._mean_base_gradient(u, h_c, w, out)
-        return out
-
-    def free_energy_input_gradient(self, v: Any) -> Any:
-        """dF/dx, [n, n_visible]: with t = x R and means under p(h | x),
-
-        dF/dx = lambda x - b - E[h^m] W^T + (t * (E[h^c] P^T)) R^T,
-
-        because -d cgf(u)/du = E[h^c] and du_k/dx = sum_f P_fk t_f R_f.
-        """
-        params = self.params
-        xp, t = get_xp(v, params["R"]), v @ params["R"]
-        h_c = self.covariance_given(0.5 * self._pool(t * t)).mean
-        pull = (t * self._spread(h_c)) @ params["R"].T
-        h_m = sigmoid(self.mean_unit_field(v))
-        return xp.exp(params["visible_log_precision"]) * v - params["b"] - h_m @ params["W"].T + pull
-
-    def fill_free_energy_input_gradient(self, v: Any, out: Any, scratch: Workspace) -> None:
-        """The hot twin of `free_energy_input_gradient`: writes into ``out``, in reused arrays."""
-        params, xp, n = self.params, get_xp(v, out), v.shape[0]
-        W, R = params["W"], params["R"]
-        t = xp.matmul(v, R, out=scratch.array("t", (n, R.shape[1]), v))
-        u = scratch.array("u", (n, self.n_covariance), v)
-        g = scratch.array("g", t.shape, v)
-        if self.n_factors is None:
-            xp.multiply(t, t, out=u)
-            self._fill_covariance_mean(u)
-            xp.multiply(t, u, out=t)
-        else:
-            xp.matmul(xp.multiply(t, t, out=g), params["P"], out=u)
-            self._fill_covariance_mean(u)
-            xp.multiply(t, xp.matmul(u, params["P"].T, out=g), out=t)
-        xp.matmul(t, R.T, out=out)
-        part = scratch.array("part", v.shape, v)
-        if self.n_mean:
-            h_m = xp.matmul(v, W, out=scratch.array("h_m", (n, self.n_mean), v))
-            sigmoid_(h_m, bias=params["c"][: self.n_mean])
-            xp.subtract(out, xp.matmul(h_m, W.T, out=part), out=out)
-        precision = xp.exp(params["visible_log_precision"])
-        xp.add(out, xp.multiply(v, precision, out=part), out=out)
-        xp.subtract(out, params["b"], out=out)
-
-    def _fill_covariance_mean(self, s: Any) -> None:
-        """Overwrite s = 2 u with E[h^c | x], [n, n_covariance]."""
-        raise NotImplementedError
 
     # Constraints
 
@@ -336,7 +239,7 @@ class MeanCovariance(HamiltonianModel):
         return self
 
 
-def check_definite(model: MeanCovariance, h_c: Any, weights: Any, precision: Any) -> None:
+def check_definite(model: MeanCovarianceEnergy, h_c: Any, weights: Any, precision: Any) -> None:
     """Refuse a Lambda with an eigenvalue at most 0; where all weights are at least 0 it has none."""
     xp = get_xp(precision)
     if not weights.size or bool((weights >= 0.0).all()):
@@ -354,8 +257,8 @@ def check_definite(model: MeanCovariance, h_c: Any, weights: Any, precision: Any
         k = int(xp.argmin(xp.min(P, axis=0) * xp.abs(states)))
         f = int(xp.argmin(P[:, k]))
         cause = (
-            f"its weight P[{f}, {k}] = {float(P[f, k]):.3g} is negative; lower the learning rate of P and call "
-            "project(), which clips it at 0"
+            f"its weight P[{f}, {k}] = {float(P[f, k]):.3g} is negative; lower the learning rate of P and "
+            "call project(), which clips it at 0"
         )
     raise DataError(
         f"the covariance of p(x | h) is not positive definite (row {row}, smallest precision "

@@ -25,7 +25,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from minidgm.backend import get_xp, special
-from minidgm.boltzmann.mean_covariance import MeanCovariance
+from minidgm.boltzmann.covariance_gradients import MeanCovariance
 from minidgm.distributions import Gamma
 from minidgm.errors import IntractableError
 
@@ -75,17 +75,21 @@ class MeanProductOfStudentT(MeanCovariance):
     """
 
     equations: Mapping[str, str] = {
-        "energy": "E(x, h) = lambda.x^2/2 - b.x - x^T W h^m - c.h^m + sum_k h^c_k (1 + u_k) + (1 - gamma_k) log h^c_k",
+        "energy": "E(x, h) = E_m(x, h^m) + sum_k h^c_k (1 + u_k(x)) + (1 - gamma_k) log h^c_k",
+        "mean_energy": "E_m(x, h^m) = lambda.x^2/2 - b.x - x^T W h^m - c.h^m",
         "pooled_squares": "u_k(x) = sum_f P_fk (x^T R_f)^2 / 2",
-        "hidden_given_visible": "p(h^m_j = 1 | x) = sigmoid(c + x W)_j, p(h^c_k | x) = Gamma(gamma_k, rate 1 + u_k)",
+        "hidden_given_visible": "p(h^m = 1 | x) = sigmoid(c + x W), p(h^c | x) = Gamma(gamma, rate 1 + u)",
         "visible_given_hidden": "p(x | h) = N(L^-1 (b + W h^m), L^-1), L = diag(lambda) + R diag(P h^c) R^T",
-        "free_energy": "F(x) = lambda.x^2/2 - b.x - sum_j softplus(c + x W)_j + sum_k gamma_k log(1 + u_k) - log Gamma(gamma_k)",
+        "free_energy": "F(x) = lambda.x^2/2 - b.x - sum softplus(c + x W)"
+        " + sum_k gamma_k log(1 + u_k) - ln Gamma(gamma_k)",
         "free_energy_input_gradient": "dF/dx = lambda x - b - E[h^m] W^T + ((x R) * (E[h^c] P^T)) R^T",
-    }  # fmt: skip
+    }
     reference = (
         "Ranzato, Mnih and Hinton (2010), Generating more realistic images using gated MRF's; "
         "Welling, Hinton and Osindero (2003); Deep Learning, 20.5.2"
     )
+
+    small_covariance = 1  # a quadrature over each
 
     @property
     def hidden(self) -> BitsAndGammas:
@@ -147,8 +151,8 @@ class MeanProductOfStudentT(MeanCovariance):
 
         if self.n_visible > 2:
             raise IntractableError(
-                f"log Z of {self.n_visible} visible units has no closed form (quadrature is for at most 2); use "
-                "minidgm.evaluation.ais(model) for an estimate"
+                f"log Z of {self.n_visible} visible units has no closed form (quadrature is for at most 2); "
+                "use minidgm.evaluation.ais(model) for an estimate"
             )
         double = self.with_params({name: value.astype("float64") for name, value in self.params.items()})
         xp, params = self.xp, double.params
@@ -157,8 +161,3 @@ class MeanProductOfStudentT(MeanCovariance):
         center, reach = params["b"] / precision, xp.sum(xp.abs(params["W"]), axis=1) / precision
         half = reach + 12.0 / xp.sqrt(precision)
         return log_integral(lambda v: -double.free_energy(v), center - half, center + half)
-
-    def log_prob(self, v: Any, log_partition: Any = None) -> Any:
-        """log p(x) = -F(x) - log Z, [n], nats, exact up to quadrature; ``log_partition`` saves it."""
-        v = self.check_data(v)
-        return -self.free_energy(v) - (self.log_partition() if log_partition is None else log_partition)

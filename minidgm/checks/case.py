@@ -137,6 +137,14 @@ class Case:
             return log_sum_exp(-host(self.energy_table(self.reference, v, self.H)), axis=1)
         return np.asarray([self._integral(self.subject.hidden, row, "v") for row in v])
 
+    def log_mass(self, v: np.ndarray) -> np.ndarray:
+        """-F(v), [n]: `log_sum_hidden`, or the model's own free energy, which identity 8 ties to it, where
+        each of many rows would take an integral.
+        """
+        if self.subject.hidden.discrete:
+            return self.log_sum_hidden(v)
+        return -host(self.reference.free_energy(v))
+
     def log_sum_visible(self, h: np.ndarray) -> np.ndarray:
         """log sum_v exp(-E(v, h)), or its integral, for each row, [n]."""
         if self.subject.visible.discrete:
@@ -162,6 +170,8 @@ class Case:
         """Log partition function, by enumeration of one side and a sum or an integral over the other."""
         if self.subject.visible.discrete:
             return float(log_sum_exp(self.log_sum_hidden(self.V)))
+        if not self.subject.hidden.discrete:
+            return float(log_integral(self.log_mass, self.subject.visible))
         return float(log_sum_exp(self.log_sum_visible(self.H)))
 
     @cached_property
@@ -180,9 +190,21 @@ class Case:
         """Points [m, n_visible] and weights [m] that carry expectations under p(v): states, or nodes."""
         if self.subject.visible.discrete:
             return self.V, self.p_visible
-        points, weights = quadrature_nodes(self.log_sum_hidden, self.subject.visible)
-        log_p = self.log_sum_hidden(points) + np.log(weights)
+        points, log_p, _ = self._visible_grid
         return points, np.exp(log_p - log_sum_exp(log_p))
+
+    @cached_property
+    def _visible_grid(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Nodes [m, n_visible], log of mass times weight, log weights, on which log Z is 1e-12 exact."""
+        previous = np.inf
+        for level in range(1, 5):
+            points, weights = quadrature_nodes(self.log_mass, self.subject.visible, level)
+            log_p = self.log_mass(points) + np.log(weights)
+            total = float(log_sum_exp(log_p))
+            if abs(total - previous) <= 1e-12:
+                break
+            previous = total
+        return points, log_p, np.log(weights)
 
     def cdf(self, log_density: Any, domain: Any, i: int, x: np.ndarray) -> np.ndarray:
         """Distribution function of coordinate ``i`` at ``x`` [m], for an unnormalised density of one side."""
@@ -194,7 +216,7 @@ class Case:
 
     def visible_cdf(self, i: int, x: np.ndarray) -> np.ndarray:
         """Distribution function of the real visible unit ``i`` at ``x``."""
-        return self.cdf(self.log_sum_hidden, self.subject.visible, i, x)
+        return self.cdf(self.log_mass, self.subject.visible, i, x)
 
     def hidden_cdf(self, i: int, x: np.ndarray) -> np.ndarray:
         """Distribution function of the real hidden unit ``i`` at ``x``."""
@@ -228,6 +250,9 @@ class Case:
     def _traced_log_z(self, model: Any) -> Any:
         if self.subject.visible.discrete:
             return traced_log_sum_exp(-self.free_energy(model, self.V))
+        if not self.subject.hidden.discrete:
+            points, _, log_weights = self._visible_grid
+            return traced_log_sum_exp(log_weights - model.free_energy(points))
         return traced_log_sum_exp(-model.hidden_free_energy(self.H))
 
 

@@ -27,6 +27,13 @@ __all__ = [
 ]
 
 REACH = 40.0
+_REALS = np.arange(-REACH, REACH + 0.5)
+_LINES = {
+    "real": _REALS,
+    "positive": np.arange(-140.0, 7.0),  # its logarithm
+    "nonnegative": np.arange(0.0, REACH + 0.25, 0.5),
+    "bernoulli": np.asarray([0.0, 1.0]),
+}
 DEPTH = 45.0
 MAX_ROWS = 2**18
 
@@ -48,14 +55,15 @@ def log_integral(
 
     A coarse grid within 40 of the origin finds where the density lives (within e^-45 of its maximum); there
     the trapezoid rule (reals: it converges geometrically on densities with Gaussian tails) or composite
-    Gauss-Legendre (half-lines) is refined until two levels agree.
+    Gauss-Legendre (half-lines) is refined until two levels agree. Positive reals, whose density may be
+    singular at 0, are integrated over their logarithm. Columns of bits among them are summed over.
 
     Parameters
     ----------
     log_density : callable
         From nodes [m, d] to [m].
     domain : Domain
-        A continuous side with n = d in {1, 2}.
+        A continuous side with d columns, one or two of them real.
     accuracy : float
         Change between levels at which to stop.
 
@@ -69,10 +77,11 @@ def log_integral(
     ValueError
         For more than two dimensions.
     """
-    if domain.n > 2:
-        raise ValueError(f"quadrature is for one or two dimensions, not {domain.n}")
+    if domain.n_reals > 2:
+        raise ValueError(f"quadrature is for one or two dimensions, not {domain.n_reals}")
     low, high = _support(log_density, domain)
-    if max(np.abs(low).max(), high.max()) > REACH:
+    bounded = [kind == "positive" for kind in domain.kinds]
+    if np.where(bounded, 0.0, np.maximum(np.abs(low), high)).max() > REACH:
         return math.inf
     previous = math.inf
     for level in range(5):
@@ -88,25 +97,33 @@ def quadrature_nodes(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Nodes [m, d] and weights [m] that integrate smooth functions against a density of this shape."""
     low, high = _support(log_density, domain)
-    return _grid([_rule(domain.kind, a, b, level) for a, b in zip(low, high, strict=True)])
+    return _grid([_rule(kind, a, b, level) for kind, a, b in zip(domain.kinds, low, high, strict=True)])
 
 
 def _quadrature(log_density: Any, domain: Domain, low: np.ndarray, high: np.ndarray, level: int) -> float:
-    nodes, weights = _grid([_rule(domain.kind, a, b, level) for a, b in zip(low, high, strict=True)])
+    rules = [_rule(kind, a, b, level) for kind, a, b in zip(domain.kinds, low, high, strict=True)]
+    nodes, weights = _grid(rules)
     return float(log_sum_exp(host(log_density(nodes)) + np.log(weights)))
 
 
 def _support(log_density: Any, domain: Domain) -> tuple[np.ndarray, np.ndarray]:
-    line = np.arange(-REACH, REACH + 0.5) if domain.kind == "real" else np.arange(0.0, REACH + 0.25, 0.5)
-    step = line[1] - line[0]
-    nodes, _ = _grid([(line, np.ones_like(line))] * domain.n)
-    values = host(log_density(nodes))
+    lines = [_LINES[kind] for kind in domain.kinds]
+    nodes, _ = _grid([(line, np.ones_like(line)) for line in lines])
+    positive = np.asarray([kind == "positive" for kind in domain.kinds])
+    values = host(log_density(np.where(positive, np.exp(np.where(positive, nodes, 0.0)), nodes)))
+    values = values + np.where(positive, nodes, 0.0).sum(axis=1)
     inside = nodes[values > values.max() - DEPTH]
+    step = np.asarray([line[1] - line[0] for line in lines])
     low, high = inside.min(axis=0) - step, inside.max(axis=0) + step
-    return (low if domain.kind == "real" else np.maximum(low, 0.0)), high
+    return np.where([kind == "nonnegative" for kind in domain.kinds], np.maximum(low, 0.0), low), high
 
 
 def _rule(kind: str, low: float, high: float, level: int) -> tuple[np.ndarray, np.ndarray]:
+    if kind == "bernoulli":
+        return np.asarray([0.0, 1.0]), np.ones(2)
+    if kind == "positive":  # the trapezoid rule for its logarithm u, of which the weight is exp(u) du
+        u, w = _rule("real", low, high, level)
+        return np.exp(u), np.exp(u) * w
     if kind == "real":
         count = math.ceil((high - low) * 2.0 * 2**level) + 1
         line = np.linspace(low, high, count)

@@ -69,11 +69,14 @@ def states(domain: Domain | int, largest: float = 3.0) -> st.SearchStrategy[np.n
     domain = Domain(domain, "bernoulli", enumerate_states(domain)) if isinstance(domain, int) else domain
     if domain.discrete:
         return st.integers(0, len(domain.states) - 1).map(lambda i: domain.states[i])
-    low = 0 if domain.kind == "nonnegative" else -round(100 * largest)
-    entry = st.integers(low, round(100 * largest))
-    return st.lists(entry, min_size=domain.n, max_size=domain.n).map(
-        lambda row: np.asarray(row, np.float64) / 100.0
-    )
+    low = {"bernoulli": 0, "nonnegative": 0, "positive": 1}
+    entries = [
+        st.integers(0, 1).map(lambda bit: 100 * bit)
+        if kind == "bernoulli"
+        else st.integers(low.get(kind, -round(100 * largest)), round(100 * largest))
+        for kind in domain.kinds
+    ]
+    return st.tuples(*entries).map(lambda row: np.asarray(row, np.float64) / 100.0)
 
 
 def batches(domain: Domain | int, min_size: int = 0, max_size: int = 5) -> st.SearchStrategy[np.ndarray]:

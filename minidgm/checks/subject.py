@@ -22,11 +22,25 @@ SIZES = {"visible": ("n_visible", "num_visible", "n_v"), "hidden": ("n_hidden", 
 
 @dataclass(frozen=True)
 class Domain:
-    """The values of one side: ``states`` [m, n] where they can be listed, else ``kind`` says which reals."""
+    """The values of one side: ``states`` [m, n] where they can be listed, else ``kind`` says which reals.
+
+    A side whose columns differ has kind "mixed", and ``mixed`` names the kind of each.
+    """
 
     n: int
     kind: str
     states: Any = None
+    mixed: tuple[str, ...] = ()
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kind of every column."""
+        return self.mixed or (self.kind,) * self.n
+
+    @property
+    def n_reals(self) -> int:
+        """Columns that are not bits."""
+        return sum(kind != "bernoulli" for kind in self.kinds)
 
     @property
     def discrete(self) -> bool:
@@ -181,6 +195,8 @@ class Subject:
             from minidgm.boltzmann.units import from_name
 
             unit = from_name(unit)
+        if hasattr(unit, "kinds"):
+            return Domain(n, "mixed", mixed=unit.kinds(n))
         if not hasattr(unit, "states"):
             self._check_states(2.0**n)
             return Domain(n, "bernoulli", enumerate_states(n))

@@ -49,7 +49,7 @@ class MultivariateNormal:
         return xp.sum(self.covariance * xp.eye(self.field.shape[1], dtype=self.field.dtype), axis=-1)
 
     def sample(self, rng: Any, out: Any = None) -> Any:
-        """Mean plus L^-T times standard normals, where Lambda = L L^T: its covariance is Lambda^-1, [n, d]."""
+        """Mean plus L^-T times standard normals, Lambda = L L^T: of covariance Lambda^-1, [n, d]."""
         xp = get_xp(self.field)
         noise = rng.normal(self.field.shape, dtype=self.field.dtype)
         if not noise.shape[0]:

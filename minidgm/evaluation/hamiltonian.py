@@ -6,8 +6,9 @@ for two models A and B of the same x, whose hidden units are summed out at every
 Gaussian, whose Z is known.
 
 A step size that followed the chains' own past would bias the weights. It is therefore found beforehand, for
-every temperature, by a few pilot chains whose weights are thrown away, and is fixed for the chains that count:
-given the pilot each transition leaves f_beta exactly invariant and is reversible, so that E[w] = Z_B / Z_A.
+every temperature, by a few pilot chains whose weights are thrown away, and is fixed for the chains that
+count: given the pilot each transition leaves f_beta exactly invariant and is reversible, so that
+E[w] = Z_B / Z_A.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ WARM_UP = 30
 
 
 class FactorialGaussian:
-    """Independent normals with density exp(-F(x)) / Z, F(x) = lambda.x^2 / 2 - b.x, lambda = exp(log_precision).
+    """Independent normals with F(x) = lambda.x^2 / 2 - b.x, lambda = exp(log_precision).
 
     Parameters
     ----------
@@ -85,7 +86,7 @@ class Between:
 
 
 class FreeEnergyPath(Path):
-    """Path from A to B, models or a base with ``free_energy`` and its gradient; states are v [n, n_visible]."""
+    """Path from A to B, which have ``free_energy`` and its gradient; states are v [n, n_visible]."""
 
     sweeps = "HMC"
 

@@ -15,6 +15,7 @@ The smaller enumerable side is the one enumerated, in blocks: 784 visible and 16
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from minidgm.backend import get_xp
@@ -73,6 +74,10 @@ class ExactLikelihood(Objective):
         reason = super().obstacle(model)
         if reason is None and not hasattr(model, "visible"):
             return "its visible states cannot be listed (no `visible` unit)"
+        if reason is None:
+            unit, width, _, _ = _smaller_side(model)
+            if math.isinf(unit.n_states(width)):
+                return "neither side's states can be listed"
         return reason
 
     def estimate(self, model: Any, batch: Any, rng: Any, grads: Any) -> dict[str, Any]:
@@ -91,7 +96,8 @@ class ExactLikelihood(Objective):
 
 def _smaller_side(model: Any) -> tuple[Any, int, Any, Any]:
     """Unit, columns, free energy and its gradient of the side with fewer states."""
-    visible = model.visible, model.n_visible, model.free_energy, model.free_energy_gradient
+    unit, width = getattr(model, "row_unit", model.visible), getattr(model, "n_columns", model.n_visible)
+    visible = unit, width, model.free_energy, model.free_energy_gradient
     if not hasattr(model, "hidden_free_energy_gradient"):
         return visible
     hidden = model.hidden, model.n_hidden, model.hidden_free_energy, model.hidden_free_energy_gradient

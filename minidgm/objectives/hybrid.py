@@ -1,7 +1,8 @@
 r"""Persistent chains moved by Hamiltonian (hybrid) Monte Carlo (Ranzato & Hinton 2010; Teh et al. 2003).
 
-Where p(v | h) is costly (a covariance a row in mcRBM and mPoT), block Gibbs is no way to continue the chains of
-persistent CD. The hidden units are summed out instead, and each step moves the chains by one trajectory on F(v):
+Where p(v | h) is costly (a covariance a row in mcRBM and mPoT), block Gibbs is no way to continue the chains
+of persistent CD. The hidden units are summed out instead, and each step moves the chains by one trajectory on
+F(v):
 
     g  =  1/n sum_i dF(v_i)/dtheta  -  1/m sum_j dF(v'_j)/dtheta,    v'_j: m chains, independent of the batch.
 
@@ -104,8 +105,8 @@ class HybridPersistent(Objective):
         found, expected = self._state["v"].shape, (self.n_chains, model.n_visible)
         if found != expected:
             raise ValueError(
-                f"the chains have shape {found}, this model and objective need {expected}: call reset() to start "
-                "new chains"
+                f"the chains have shape {found}, this model and objective need {expected}: call reset() to "
+                "start new chains"
             )
         return hmc.HMCState(self._state["v"], self._state["step_size"])
 

@@ -5,8 +5,8 @@ leapfrog steps of size eps,
 
     p <- p - eps/2 dU(v),     v <- v + eps p,     p <- p - eps/2 dU(v).
 
-Each of the three lines shears (v, p), so that the map preserves volume; with p negated at the end it is its own
-inverse. Accepting the end with probability
+Each of the three lines shears (v, p), so that the map preserves volume; with p negated at the end it is its
+own inverse. Accepting the end with probability
 
     min(1, exp(H(v, p) - H(v', p')))
 
@@ -150,7 +150,7 @@ def leapfrog(
 def leapfrog_in_place(
     fill: Callable[[Any, Any], None], v: Any, p: Any, step_size: Any, n: int, scratch: Workspace
 ) -> None:
-    """The hot twin of `leapfrog`: moves ``v`` and ``p`` themselves, and ``fill(v, out)`` writes the gradient."""
+    """The hot twin of `leapfrog`: moves ``v`` and ``p`` themselves; ``fill(v, out)`` writes the gradient."""
     count("n_leapfrog", n)
     xp, g = get_xp(v, p), scratch.array("force", v.shape, v)
     half = 0.5 * step_size
@@ -182,8 +182,8 @@ def _potential(model: Any) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
         if hasattr(model, name) and hasattr(model, f"{name}_input_gradient"):
             return getattr(model, name), getattr(model, f"{name}_input_gradient")
     raise TypeError(
-        f"{type(model).__name__} has no free_energy(v) with free_energy_input_gradient(v), nor energy(v) with "
-        "energy_input_gradient(v): HMC needs an energy and its gradient in v"
+        f"{type(model).__name__} has no free_energy(v) with free_energy_input_gradient(v), nor energy(v) "
+        "with energy_input_gradient(v): HMC needs an energy and its gradient in v"
     )
 
 
