@@ -17,6 +17,7 @@ _LAZY = {
     "RBM": "minidgm.boltzmann.rbm",
     "BoltzmannMachine": "minidgm.boltzmann.bm",
     "ConditionalRBM": "minidgm.boltzmann.conditional_rbm",
+    "DBN": "minidgm.boltzmann.dbn",
     "RNNRBM": "minidgm.boltzmann.rnn_rbm",
     "Generator": "minidgm.random",
     "Estimate": "minidgm.evaluation",

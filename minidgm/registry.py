@@ -17,6 +17,7 @@ from minidgm.errors import unknown
 MODELS = {
     "BoltzmannMachine": "minidgm.boltzmann.bm",
     "ConditionalRBM": "minidgm.boltzmann.conditional_rbm",
+    "DBN": "minidgm.boltzmann.dbn",
     "RNNRBM": "minidgm.boltzmann.rnn_rbm",
     "RBM": "minidgm.boltzmann.rbm",
 }
@@ -33,6 +34,7 @@ OBJECTIVES = {
     "RatioMatching": "minidgm.objectives",
     "ScoreMatching": "minidgm.objectives",
     "DenoisingScoreMatching": "minidgm.objectives",
+    "UpDown": "minidgm.objectives",
 }
 
 OPTIMIZERS = {

@@ -13,6 +13,7 @@
 | `RatioMatching` | data; every flip of every unit | sum of 2q^2(1-q)/n; -2q^2(1-q)/n |
 | `ScoreMatching` | data (pathwise) | |
 | `DenoisingScoreMatching` | noisy data (pathwise) | |
+| `UpDown` | data with drawn hidden states; chains at the top; dreams | 1/n; -1/m; -1/m |
 
 ``gradient(model, batch, rng) -> (grads, metrics)``: see `minidgm.objectives.base`.
 """
@@ -32,6 +33,7 @@ from minidgm.objectives.pseudo_likelihood import PseudoLikelihood
 from minidgm.objectives.ratio_matching import RatioMatching
 from minidgm.objectives.score_matching import ScoreMatching
 from minidgm.objectives.tempered import TemperedPersistent
+from minidgm.objectives.up_down import UpDown
 
 ALL: tuple[type[Objective], ...] = (
     ExactLikelihood,
@@ -45,6 +47,7 @@ ALL: tuple[type[Objective], ...] = (
     RatioMatching,
     ScoreMatching,
     DenoisingScoreMatching,
+    UpDown,
 )
 
 __all__ = [
@@ -61,6 +64,7 @@ __all__ = [
     "ScoreMatching",
     "StochasticMaximumLikelihood",
     "TemperedPersistent",
+    "UpDown",
     "fitting",
 ]
 

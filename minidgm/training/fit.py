@@ -97,7 +97,7 @@ def fit(
     objective, optimizer = _objective(model, objective), _optimizer(model, optimizer)
     own_source = getattr(model, "source", None)
     source = own_source(X, batch_size) if own_source else as_source(X, model, batch_size)
-    hooks = [_callback(c) for c in callbacks]
+    hooks = [as_callback(c) for c in callbacks]
     if validation is not None:
         own_validation = getattr(model, "validation", None)
         own = own_validation(validation) if own_validation else Validation(validation, source, model)
@@ -159,7 +159,8 @@ def _optimizer(model: Any, optimizer: Any) -> Any:
     return optimizer
 
 
-def _callback(callback: Any) -> Any:
+def as_callback(callback: Any) -> Any:
+    """Return a callback, or a function as one that is called every epoch; refuse anything else."""
     hooks = [name for name in vars(Callback) if name.startswith("on_")]
     if any(hasattr(callback, hook) for hook in hooks):
         return callback

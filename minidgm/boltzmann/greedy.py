@@ -1,0 +1,318 @@
+"""Greedy layer-wise training of a deep belief network (Hinton, Osindero and Teh 2006; Deep Learning, 20.3).
+
+Layer 1 is an RBM trained on the data. Its hidden states, drawn from q(h_1 | v) or their means, are the data
+of the RBM of layers 1 and 2, and so on upward: for l = 1 ... L
+
+    1. train RBM l on h_(l-1), by any objective of RBMs;
+    2. W_l, b_(l-1) stay as the directed layer p(h_(l-1) | h_l); R_l = W_l, r_l = c stay as q(h_l | h_(l-1)).
+
+**Why the bound rises.** With q and p(v | h_1) fixed, the bound of the network depends on the layers above
+only through E_q[log p(h_1)], the mean log-likelihood of the next RBM on its own training data. Where
+n_(l+1) = n_(l-1), an RBM with W_(l+1) = W_l^T, b = c_l and c = b_(l-1) has exactly RBM l's distribution of
+h_l: put on top it leaves p(v) as it was, the bound tight, and every gain in E_q[log p(h_1)] from there on is
+a gain of the bound (``init="transpose"``). For other sizes nothing is promised, and little is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from minidgm.backend import Generator
+from minidgm.boltzmann.rbm import RBM
+from minidgm.errors import DataError, unknown
+from minidgm.training.callbacks import Callback
+from minidgm.training.history import History
+
+if TYPE_CHECKING:
+    from minidgm.boltzmann.dbn import DBN
+
+INPUTS = ("samples", "means")
+INITS = ("random", "transpose")
+ROWS = 4096
+
+
+def fit_greedily(
+    dbn: DBN,
+    X: Any,
+    objective: Any = None,
+    optimizer: Any = None,
+    epochs: int | Sequence[int] = 10,
+    *,
+    inputs: str = "samples",
+    init: str = "random",
+    validation: Any = None,
+    callbacks: Sequence[Any] = (),
+    seed: int | None = 0,
+    checkpoint: Any = None,
+    resume: bool = False,
+    **options: Any,
+) -> History:
+    """Train the layers of a DBN one after the other, in place.
+
+    Parameters
+    ----------
+    dbn : DBN
+        Each layer starts from the parameters it has.
+    X : array [n, n_visible]
+        All rows at once: every layer needs them. The states of one layer at a time are kept, [n, n_l].
+    objective, optimizer
+        Of every layer's RBM, as for `minidgm.training.fit`; by default `PersistentContrastiveDivergence`
+        and Adam(1e-3).
+    epochs : int or sequence of int
+        Epochs of each layer.
+    inputs : {"samples", "means"}
+        What the next layer learns: states drawn once from the recognition net, or their probabilities.
+    init : {"random", "transpose"}
+        Where layer l > 1 starts: from the weights it has, with visible biases from the means of its inputs;
+        or from the mirror image of the layer below, which leaves p(v) unchanged.
+    validation : array [m, n_visible], optional
+        Sent upward with X; each RBM is measured on its own validation inputs.
+    callbacks : sequence
+        They see the whole network as ``training.model``, after each epoch of each layer, and start and stop
+        once a layer: patience counts within a layer.
+    seed : int or None
+    checkpoint : path-like or Checkpoint, optional
+        A folder that gets one folder a layer.
+    resume : bool
+        Continue: finished layers are read, the one that was interrupted goes on, to the same bits.
+    **options
+        ``batch_size`` and ``progress`` of `minidgm.training.fit`.
+
+    Returns
+    -------
+    History
+        All epochs of all layers; ``layer`` says whose. Figures are those of the RBM that was trained.
+
+    Raises
+    ------
+    ValueError
+        For unknown ``inputs`` or ``init``, sizes that "transpose" does not fit, and as for
+        `minidgm.training.fit`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from minidgm import DBN
+    >>> history = DBN([4, 3, 2], seed=0).fit(np.eye(4, dtype="float32"), epochs=2)
+    >>> history["layer"], history["epoch"]
+    ([1, 1, 2, 2], [1, 2, 3, 4])
+    """
+    if inputs not in INPUTS:
+        raise unknown("inputs", inputs, INPUTS)
+    if init not in INITS:
+        raise unknown("init", init, INITS)
+    each = [epochs] * dbn.depth if isinstance(epochs, int) else list(epochs)
+    if len(each) != dbn.depth:
+        raise ValueError(f"epochs={epochs!r}; expected one number, or one for each of {dbn.depth} layers")
+    if init == "transpose":
+        check_mirror(dbn)
+    X = _matrix(dbn, X, "X")
+    held_out = None if validation is None else _matrix(dbn, validation, "validation")
+    seeds = Generator(seed).integers(0, 2**31 - 1, (2 * dbn.depth,))
+    records: list[dict[str, Any]] = []
+    stopped = ""
+    for layer, n_epochs in enumerate(each, start=1):
+        rbm = start_layer(dbn, layer, X, init)
+        relay = Relay(dbn, layer, callbacks, records, sum(each))
+        history = rbm.fit(
+            X,
+            objective=objective,
+            optimizer=optimizer,
+            epochs=n_epochs,
+            validation=held_out,
+            callbacks=[relay],
+            seed=int(seeds[2 * layer - 2]),
+            checkpoint=_folder(checkpoint, layer),
+            resume=resume,
+            **options,
+        )
+        records += history.records
+        stopped = f"layer {layer}: {history.stopped}"
+        if layer < dbn.depth:
+            noise = Generator(int(seeds[2 * layer - 1]), dbn.backend).spawn(2)
+            X = ascend(dbn, layer, X, noise[0] if inputs == "samples" else None)
+            if held_out is not None:
+                held_out = ascend(dbn, layer, held_out, noise[1] if inputs == "samples" else None)
+    return History(records, stopped)
+
+
+def trains_whole(dbn: DBN, objective: Any) -> bool:
+    """Whether an objective (a name, a class or an object) is one of whole networks."""
+    from minidgm import registry
+
+    if isinstance(objective, str):
+        objective = registry.objectives()[objective]
+    obstacle = getattr(objective, "obstacle", None)
+    return obstacle is not None and obstacle(dbn) is None
+
+
+def start_layer(dbn: DBN, layer: int, X: Any, init: str) -> RBM:
+    """The RBM of layer ``layer`` as its training begins; ``X`` [n, n_(l-1)] are its inputs."""
+    below, width = dbn.sizes[layer - 1], dbn.sizes[layer]
+    visible = dbn.visible if layer == 1 else "bernoulli"
+    rbm = RBM(below, width, visible=visible, backend=dbn.backend, dtype=dbn.dtype, seed=0)
+    for name, value in dbn.rbm(layer).params.items():
+        rbm.params[name] = value
+    if layer > 1 and init == "transpose":
+        lower = dbn.rbm(layer - 1).params
+        rbm.params["W"] = lower["W"].T
+        rbm.params["b"], rbm.params["c"] = lower["c"], lower["b"]
+    elif layer > 1:
+        rbm.initialize(X)
+    return rbm
+
+
+def ascend(dbn: DBN, layer: int, X: Any, rng: Generator | None = None) -> Any:
+    """States of layer ``layer`` for rows of layer l - 1, [n, n_l]: draws with ``rng``, means without."""
+    out = dbn.xp.empty((X.shape[0], dbn.sizes[layer]), dtype=dbn.dtype)
+    for start in range(0, X.shape[0], ROWS):
+        q = dbn.up(layer, dbn.xp.asarray(X[start : start + ROWS], dtype=dbn.dtype))
+        out[start : start + ROWS] = q.mean if rng is None else q.sample(rng)
+    return out
+
+
+def check_mirror(dbn: DBN) -> None:
+    """Refuse ``init="transpose"`` where a layer is no mirror image of the one below."""
+    for layer in range(2, dbn.depth + 1):
+        if dbn.sizes[layer] != dbn.sizes[layer - 2]:
+            raise ValueError(
+                f"init='transpose' needs n_{layer} = n_{layer - 2}, but sizes={list(dbn.sizes)} have "
+                f"{dbn.sizes[layer]} and {dbn.sizes[layer - 2]}; use init='random'"
+            )
+    if dbn.depth > 1 and dbn.visible.name != "bernoulli":
+        raise ValueError(
+            f"init='transpose' mirrors the visible units in layer 2, whose units are bits; they are "
+            f"{dbn.visible.name}: use init='random'"
+        )
+
+
+def check_chain(rbms: Sequence[Any]) -> None:
+    """Refuse a stack of RBMs whose hidden units are not the visible units of the next; says which."""
+    if not rbms:
+        raise ValueError("a stack needs at least one RBM, got none")
+    for layer, rbm in enumerate(rbms, start=1):
+        if not isinstance(rbm, RBM):
+            raise TypeError(f"entry {layer} of the stack is a {type(rbm).__name__}, expected an RBM")
+        if rbm.hidden.name != "bernoulli":
+            raise ValueError(f"RBM {layer} has {rbm.hidden.name} hidden units; those of a DBN are bits")
+        if layer == 1:
+            continue
+        below = rbms[layer - 2]
+        if below.n_hidden != rbm.n_visible or rbm.visible.name != "bernoulli":
+            raise ValueError(
+                f"RBM {layer - 1} has {below.n_hidden} hidden bits, RBM {layer} has {rbm.n_visible} "
+                f"{rbm.visible.name} visible units: the stack does not chain"
+            )
+        if (below.backend, below.dtype) != (rbm.backend, rbm.dtype):
+            raise TypeError(
+                f"RBM {layer - 1} is {below.dtype} on {below.backend}, RBM {layer} {rbm.dtype} on "
+                f"{rbm.backend}; move one with rbm.to(backend, dtype)"
+            )
+
+
+class Relay(Callback):
+    """Shows the training of one layer to callbacks as a training of the whole network.
+
+    They see a `Stage`: its model is the network, its epochs and steps go on from the layers before.
+    """
+
+    def __init__(
+        self, dbn: DBN, layer: int, callbacks: Sequence[Any], before: Sequence[Mapping[str, Any]], total: int
+    ):
+        from minidgm.training.fit import as_callback
+
+        self.dbn, self.layer, self.before, self.total = dbn, layer, before, total
+        self.callbacks = [as_callback(callback) for callback in callbacks]
+        self.every_step = any(_steps(callback) for callback in self.callbacks)
+        last = before[-1] if before else {}
+        self.offset = {name: last.get(name, 0) for name in ("epoch", "step", "seconds")}
+
+    def on_start(self, training: Any) -> None:
+        """A layer begins, or goes on."""
+        self._call("on_start", training, [*self.before, *training.history.records])
+
+    def on_epoch_end(self, training: Any) -> None:
+        """Bring the network up to date, and count on."""
+        self.dbn.place(self.layer, training.model)
+        record = training.record
+        record["layer"] = self.layer
+        for name in ("epoch", "step"):
+            record[name] += self.offset[name]
+        self._call("on_epoch_end", training)
+
+    def on_record(self, training: Any) -> None:
+        """Seconds too go on from the layers before."""
+        training.record["seconds"] += self.offset["seconds"]
+        self._call("on_record", training)
+
+    def on_stop(self, training: Any) -> None:
+        """A layer is done."""
+        self.dbn.place(self.layer, training.model)
+        self._call("on_stop", training)
+
+    def on_step_end(self, training: Any) -> None:
+        """Only for callbacks that ask for it: the network is brought up to date every step."""
+        if self.every_step:
+            self.dbn.place(self.layer, training.model)
+            self._call("on_step_end", training)
+
+    def _call(self, hook: str, training: Any, records: Any = None) -> None:
+        stage = Stage(self, training, records)
+        for callback in self.callbacks:
+            function = getattr(callback, hook, None)
+            if function is not None:
+                function(stage)
+
+    def state(self) -> dict[str, Any]:
+        """Return the states of the callbacks."""
+        return {
+            str(i): c.state() for i, c in enumerate(self.callbacks) if hasattr(c, "state") and c.state()
+        }
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Put back the states of the callbacks."""
+        for i, callback in enumerate(self.callbacks):
+            if hasattr(callback, "set_state") and str(i) in state:
+                callback.set_state(state[str(i)])
+
+
+class Stage:
+    """A `minidgm.training.loop.Training` of one layer, seen as one of the network."""
+
+    def __init__(self, relay: Relay, training: Any, records: Any = None):
+        self._training = training
+        self.model = relay.dbn
+        self.layer = relay.layer
+        self.epoch = training.epoch + relay.offset["epoch"]
+        self.step = training.step + relay.offset["step"]
+        self.epochs = relay.total
+        if records is not None:
+            self.history = History(records)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._training, name)
+
+
+def _matrix(dbn: DBN, X: Any, what: str) -> Any:
+    if isinstance(X, str) or not hasattr(X, "shape") or len(X.shape) != 2:
+        raise DataError(
+            f"{what} is a {type(X).__name__}; layer-wise training goes through all rows once a layer: pass "
+            f"an array [n, {dbn.n_visible}]"
+        )
+    return dbn.check_data(X, what)
+
+
+def _steps(callback: Any) -> bool:
+    """Whether a callback acts after every step."""
+    return getattr(type(callback), "on_step_end", Callback.on_step_end) is not Callback.on_step_end
+
+
+def _folder(checkpoint: Any, layer: int) -> Any:
+    """The checkpoint folder of one layer."""
+    from minidgm.training.checkpoint import Checkpoint
+
+    if checkpoint is None:
+        return None
+    whole = checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
+    return Checkpoint(whole.folder / f"layer-{layer}", whole.every_epochs, whole.every_steps, whole.keep)
