@@ -6,7 +6,7 @@ Every frame i has an RBM of its own, with biases b_i and c_i that the past has m
 
     d loss / d(b_i, c_i) = w_i ( dF_i(v_i)/d(b_i, c_i) - <dF_i/d(b_i, c_i)>_{p(v | past_i)} ),
 
-and the model carries this back into its parameters by the chain rule, through time if need be (``pull_back``).
+and the model carries this back into its parameters by the chain rule, through time if need be.
 
 | objective | configurations | weights |
 |---|---|---|
