@@ -8,8 +8,8 @@ path from biases a to an RBM is
 
 and one hidden unit can be drawn from its conditional under f_beta itself, the *collapsed* Gibbs step
 (Liu 1994): flipping h_j changes log f_beta by a difference of sums of cgf. It costs [n, n_visible], not a
-matrix product. Every chain starts at a random unit and goes on in a random direction, so that a sweep is
-as likely as its reversal. At beta = 0 the hidden units are uniform, and f_0 sums to 2^n_hidden times the
+matrix product. A run down the temperatures visits the units in falling order, one up in rising order: each
+is the other's reversal. At beta = 0 the hidden units are uniform, and f_0 sums to 2^n_hidden times the
 base's Z.
 """
 
@@ -23,7 +23,6 @@ from minidgm.backend import get_xp
 from minidgm.evaluation.path import HarmoniumPath
 from minidgm.numerics import softplus_sum
 
-DRAWS = 8  # hidden units drawn in a sweep
 MOST_HIDDEN = 32
 
 
@@ -68,26 +67,27 @@ class CollapsedPath(HarmoniumPath):
         return linear + self._summed(self._field(h, there)) - self._summed(self._field(h, here))
 
     def sweep(self, state: Any, beta: float, rng: Any) -> Any:
-        """Draw `DRAWS` hidden units of each chain, one after the other, from p(h_j | h_-j) under f_beta."""
+        """Draw every hidden unit, in rising order, from p(h_j | h_-j) under f_beta."""
         v, h = state
         field = self._field(h, beta)
         return v, self._draw(h, field, self._summed(field), beta, rng)[0]
 
-    def _draw(self, h: Any, field: Any, summed: Any, beta: float, rng: Any) -> tuple[Any, Any]:
-        """One sweep of h with its fields and their cgf at ``beta``; returns h and the sum of the new cgf."""
-        xp, c, (n, n_hidden) = get_xp(h), self.b.params["c"], h.shape
+    def _draw(
+        self, h: Any, field: Any, summed: Any, beta: float, rng: Any, step: int = 1
+    ) -> tuple[Any, Any]:
+        """A sweep over h, whose fields and sums at ``beta`` are given; ``field`` is written over."""
+        xp, c = get_xp(h), self.b.params["c"]
         low, high = (float(x) for x in self.b.hidden.states(1)[:, 0])
-        first, onward = rng.integers(0, n_hidden, (n,)), 2 * rng.integers(0, 2, (n,)) - 1
-        for draw in range(DRAWS):
-            j = (first + draw * onward) % n_hidden
-            picked = (xp.arange(n_hidden)[None, :] == j[:, None]).astype(h.dtype)  # [n, n_hidden]
-            change = low + high - 2.0 * xp.sum(picked * h, axis=1)  # of h_j if it flips
-            other = field + (beta * change)[:, None] * self._rows[j]
+        h, other = h.copy(), xp.empty_like(field)
+        for j in range(h.shape[1])[::step]:
+            change = low + high - 2.0 * h[:, j]  # of h_j if it flips, [n]
+            xp.multiply((beta * change)[:, None], self._rows[j], out=other)
+            xp.add(other, field, out=other)
             summed_other = self._summed(other)
-            log_odds = (beta * change * c[j] + (summed_other - summed)).astype(h.dtype)
+            log_odds = (beta * c[j] * change + (summed_other - summed)).astype(h.dtype)
             flips = rng.bernoulli_from_logits(log_odds[:, None])
-            h = h + flips * change[:, None] * picked
-            field = xp.where(flips > 0, other, field)
+            h[:, j] += flips[:, 0] * change
+            xp.copyto(field, other, where=flips > 0)
             summed = xp.where(flips[:, 0] > 0, summed_other, summed)
         return h, summed
 
@@ -99,6 +99,7 @@ class CollapsedPath(HarmoniumPath):
 
     def anneal(self, state: Any, betas: Sequence[float], rng: Any) -> tuple[Any, Any]:
         """Weight and move as the plain loop does, with each sum over the visible units computed once."""
+        step = 1 if betas[-1] >= betas[0] else -1
         h, c = state[1], self.b.params["c"]
         xp = get_xp(h)
         log_w = xp.zeros(h.shape[0], dtype="float64")
@@ -107,6 +108,6 @@ class CollapsedPath(HarmoniumPath):
             field = self._field(h, there)
             summed_there = self._summed(field)
             log_w = log_w + (there - here) * (h @ c).astype("float64") + (summed_there - summed)
-            h, summed = self._draw(h, field, summed_there, there, rng)
+            h, summed = self._draw(h, field, summed_there, there, rng, step)
         own = self.b._own("visible")
         return log_w, (self.b.visible.distribution(self._field(h, betas[-1]), **own).sample(rng), h)

@@ -48,14 +48,6 @@ class EveryPath(Generator):
         out[...] = bits.reshape(x.shape)
         return out
 
-    def integers(self, low, high, shape):
-        assert len(shape) == 1, "one number a row"
-        digit = self.digit(high - low)
-        if digit is None:
-            return np.full(shape, low)
-        self.log_prob -= np.log(high - low)
-        return low + digit
-
     def categorical(self, logits, axis=-1):
         groups, k = logits.reshape(logits.shape[0], -1, logits.shape[-1]), logits.shape[-1]
         digit = self.digit(k ** groups.shape[1])
