@@ -15,10 +15,18 @@ __version__ = "0.1.0"
 
 _LAZY = {
     "RBM": "minidgm.boltzmann.rbm",
+    "SigmoidClassifier": "minidgm.boltzmann.classifier",
     "BoltzmannMachine": "minidgm.boltzmann.bm",
+    "ConvolutionalRBM": "minidgm.boltzmann.conv_rbm",
     "ConditionalRBM": "minidgm.boltzmann.conditional_rbm",
+    "DBM": "minidgm.boltzmann.dbm",
     "DBN": "minidgm.boltzmann.dbn",
+    "MeanCovarianceRBM": "minidgm.boltzmann.mcrbm",
+    "MeanProductOfStudentT": "minidgm.boltzmann.mpot",
     "RNNRBM": "minidgm.boltzmann.rnn_rbm",
+    "DiscriminativeRBM": "minidgm.boltzmann.discriminative_rbm",
+    "GatedRBM": "minidgm.boltzmann.gated_rbm",
+    "HybridThirdOrderRBM": "minidgm.boltzmann.hybrid_third_order",
     "Generator": "minidgm.random",
     "Estimate": "minidgm.evaluation",
     "IntractableError": "minidgm.errors",

@@ -79,6 +79,10 @@ class Model:
         needed = {p.name for p in signature if p.default is p.empty}
         return {**({"n_hidden": N_HIDDEN} if "n_hidden" in needed else {}), **given, "n_visible": width}
 
+    def prepare(self, data: Any) -> Any:
+        """Return a `Dataset` whose rows are what this model trains on: the same, or with labels beside."""
+        return data
+
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key != "xp"}
 

@@ -16,8 +16,15 @@ from minidgm.errors import unknown
 
 MODELS = {
     "BoltzmannMachine": "minidgm.boltzmann.bm",
+    "ConvolutionalRBM": "minidgm.boltzmann.conv_rbm",
     "ConditionalRBM": "minidgm.boltzmann.conditional_rbm",
+    "DBM": "minidgm.boltzmann.dbm",
     "DBN": "minidgm.boltzmann.dbn",
+    "DiscriminativeRBM": "minidgm.boltzmann.discriminative_rbm",
+    "GatedRBM": "minidgm.boltzmann.gated_rbm",
+    "HybridThirdOrderRBM": "minidgm.boltzmann.hybrid_third_order",
+    "MeanCovarianceRBM": "minidgm.boltzmann.mcrbm",
+    "MeanProductOfStudentT": "minidgm.boltzmann.mpot",
     "RNNRBM": "minidgm.boltzmann.rnn_rbm",
     "RBM": "minidgm.boltzmann.rbm",
 }
@@ -30,11 +37,17 @@ OBJECTIVES = {
     "PersistentContrastiveDivergence": "minidgm.objectives",
     "TemperedPersistent": "minidgm.objectives",
     "FastPersistent": "minidgm.objectives",
+    "HybridPersistent": "minidgm.objectives",
+    "OutputContrastiveDivergence": "minidgm.objectives",
+    "DiscriminativeLikelihood": "minidgm.objectives",
+    "HybridLikelihood": "minidgm.objectives",
     "PseudoLikelihood": "minidgm.objectives",
     "RatioMatching": "minidgm.objectives",
     "ScoreMatching": "minidgm.objectives",
     "DenoisingScoreMatching": "minidgm.objectives",
     "UpDown": "minidgm.objectives",
+    "VariationalSML": "minidgm.objectives",
+    "MultiPrediction": "minidgm.objectives",
 }
 
 OPTIMIZERS = {
@@ -65,6 +78,8 @@ DATASETS = {
 
 ALIASES = {
     "BM": "BoltzmannMachine",
+    "mcRBM": "MeanCovarianceRBM",
+    "mPoT": "MeanProductOfStudentT",
     "CD": "ContrastiveDivergence",
     "ConditionalCD": "ConditionalContrastiveDivergence",
     "PCD": "PersistentContrastiveDivergence",

@@ -25,9 +25,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line."""
     parser.add_argument("run", metavar="RUN", help="the folder of a run")
     parser.add_argument("--data", metavar="NAME_OR_FILE", help="other data than the run's own")
-    parser.add_argument("--n-chains", metavar="N", type=int, default=100, help="chains of AIS (100)")
     parser.add_argument(
-        "--n-temperatures", metavar="N", type=int, default=1000, help="temperatures of AIS (1000)"
+        "--n-chains", metavar="N", type=int, help="chains of AIS (100; 5 a frame of a sequence)"
+    )
+    parser.add_argument(
+        "--n-temperatures", metavar="N", type=int, help="temperatures of AIS (1000; 200 for sequences)"
     )
     parser.add_argument("--seed", metavar="N", type=int, default=0)
     parser.add_argument("--backend", metavar="NAME", help="numpy or cupy; that of the run by default")
@@ -45,9 +47,16 @@ def run(args: argparse.Namespace) -> int:
     table = folder.config.get("data", {})
     if args.data:
         table = merge({"data": table}, {"data": data_table(args.data)})["data"]
-    data, _ = load_data(table, model.visible.name)
+    of_sequences = getattr(model, "takes_sequences", False)
+    data = model.prepare(load_data(table, model.visible.name, of_sequences)[0])
     with Steps("measuring", 4) as step:
-        found = evaluate(model, data, args.n_chains, args.n_temperatures, args.seed, step)
+        if of_sequences:
+            from minidgm.cli.sequences import evaluate_sequences
+
+            found = evaluate_sequences(model, data, args.n_chains, args.n_temperatures, args.seed, step)
+        else:
+            chains, temperatures = args.n_chains or 100, args.n_temperatures or 1000
+            found = evaluate(model, data, chains, temperatures, args.seed, step)
     result = {"run": str(folder.path), "model": repr(model), "data": repr(data), "figures": found.to_list()}
     if not args.data:
         folder.write_json(runs.EVALUATION, result)
@@ -61,12 +70,13 @@ def run(args: argparse.Namespace) -> int:
 
 def show(found: Any) -> None:
     """Print partition function and figures, a column for each part of the data."""
-    text.heading("partition function")
     lines = [
         (by, cell(value), value.kind, text.number(value.ess, 1), value.unit)
         for by, value in found.log_partition.items()
     ]
-    print(text.table(["log Z by", "value", "kind", "effective samples", "unit"], lines, right=[1, 3]))
+    if lines:
+        text.heading("partition function")
+        print(text.table(["log Z by", "value", "kind", "effective samples", "unit"], lines, right=[1, 3]))
     text.heading("means over rows")
     print(text.table(*figures(found), right=range(2, 2 + len(found.rows))))
 

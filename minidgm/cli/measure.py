@@ -172,6 +172,12 @@ def evaluate(
     if hasattr(model, "reconstruct"):
         values = {part: ev.reconstruction_error(model, v) for part, v in rows.items()}
         figures.append(Figure("reconstruction error", "mean field", values))
+    if hasattr(model, "error_rate"):
+        values = {
+            part: ev.Estimate(model.error_rate(v), "exact", unit="share", how="most probable label given v")
+            for part, v in rows.items()
+        }
+        figures.append(Figure("classification error", "p(y | v)", values))
     held_out = {part: v for part, v in rows.items() if part != "train"}
     if held_out:
         values = {part: ev.free_energy_gap(model, rows["train"], v) for part, v in held_out.items()}

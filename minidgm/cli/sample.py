@@ -19,7 +19,7 @@ examples:
   minidgm sample runs/rbm --mean --out faces.png --shape 20 20
 
 Chains start at the visible biases alone and run --steps sweeps; --mean shows p(v = 1 | h) of the last sweep
-in place of a draw from it.
+in place of a draw from it. A model of sequences continues silence by --n frames.
 """
 
 
@@ -27,7 +27,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line."""
     parser.add_argument("run", metavar="RUN", help="the folder of a run")
     parser.add_argument("--n", metavar="N", type=int, default=60, help="how many (60)")
-    parser.add_argument("--steps", metavar="N", type=int, default=1000, help="Gibbs sweeps (1000)")
+    parser.add_argument(
+        "--steps", metavar="N", type=int, help="Gibbs sweeps (1000; 25 for each frame of a sequence)"
+    )
     parser.add_argument("--seed", metavar="N", type=int, default=0)
     parser.add_argument(
         "--mean", action="store_true", help="visible means of the last sweep in place of draws"
@@ -46,28 +48,35 @@ def run(args: argparse.Namespace) -> int:
     from minidgm.backend import Generator, to_numpy
 
     folder = runs.Run.open(args.run)
+    model = folder.model(args.backend)
+    of_sequences = getattr(model, "takes_sequences", False)
+    steps = (25 if of_sequences else 1000) if args.steps is None else args.steps
     shape = tuple(args.shape) if args.shape else image_shape(folder)
     name = Path(args.out) if args.out else folder / ("samples.png" if shape else "samples.npy")
     if name.suffix not in (".npy", ".png", ".csv"):
         raise UsageError(f"--out {name}: expected a name that ends in .npy, .csv or .png")
     if args.out and name.exists() and not args.overwrite:
         raise UsageError(f"--out {name} exists: choose another name, or replace it with --overwrite")
-    model = folder.model(args.backend)
-    if name.suffix == ".png":
+    if name.suffix == ".png" and of_sequences:
+        shape = None
+    elif name.suffix == ".png":
         shape = shape or square(model.n_visible)
         if math.prod(shape) != model.n_visible:
             raise UsageError(
                 f"--shape {shape[0]} {shape[1]} has {math.prod(shape)} pixels, a sample {model.n_visible}"
             )
     rng = Generator(args.seed, model.backend)
-    text.note(f"drawing {args.n} chains of {args.steps} sweeps")
-    v = model.sample(args.n, rng, steps=args.steps)
-    if args.mean:
+    text.note(f"drawing {args.n} {'frames' if of_sequences else 'chains'} of {steps} sweeps")
+    v = model.generate(None, args.n, rng, steps) if of_sequences else model.sample(args.n, rng, steps=steps)
+    if args.mean and not of_sequences:
         v = model.reconstruct(v, rng)
-    write(name, to_numpy(v), shape)
+    roll = (model.n_visible, args.n) if of_sequences and name.suffix == ".png" else None
+    pictured = v[:, : model.n_visible] if name.suffix == ".png" else v  # labels are no pixels
+    # A sequence is one picture: time runs to the right, the first unit is at the bottom.
+    write(name, to_numpy(pictured.T[::-1].reshape(1, -1) if roll else pictured), roll or shape)
     if args.json:
         text.print_json(
-            {"file": str(name), "n": args.n, "steps": args.steps, "seed": args.seed, "shape": list(v.shape)}
+            {"file": str(name), "n": args.n, "steps": steps, "seed": args.seed, "shape": list(v.shape)}
         )
     else:
         print(f"{args.n} samples written to {name}")

@@ -113,20 +113,24 @@ class Settings:
         if not isinstance(values["seed"], int) or isinstance(values["seed"], bool) or values["seed"] < 0:
             raise DataError(f"seed = {values['seed']!r}, expected a whole number from 0 on")
         tables = {name: dict(raw.get(name, {})) for name in TABLES}
-        self.training = {**TRAINING, **_checked("training", tables["training"], list(TRAINING))}
+        model_name, model_class = _named("model", tables["model"], registry.models())
+        usual = {"batch_size": getattr(model_class, "default_batch_size", TRAINING["batch_size"])}
+        self.training = {**TRAINING, **usual, **_checked("training", tables["training"], list(TRAINING))}
         if self.training["measure_every"] is None:
             self.training["measure_every"] = max(
                 1, count("epochs", self.training["epochs"], low=0) // MEASUREMENTS
             )
-        model_name, model_class = _named("model", tables["model"], registry.models())
         objective = _optional(tables["objective"], registry.objectives())
         optimizer = tables["optimizer"]
         optimizer.setdefault("name", "Adam")
         optimizer_name, optimizer_class = _named("optimizer", optimizer, registry.optimizers())
         options = _checked("model", tables["model"], _arguments(model_class, without=SET_BY_VALUES))
 
-        self.data, self.data_config = load_data(tables["data"], options.get("visible", "bernoulli"))
+        of_sequences = getattr(model_class, "takes_sequences", False)
+        units = options.get("visible", "bernoulli")
+        self.data, self.data_config = load_data(tables["data"], units, of_sequences)
         self.model = self._build_model(model_class, options, values)
+        self.data = self.model.prepare(self.data)
         self.objective = self._build(objective, "objective", tables["objective"])
         if self.objective is None:
             self.objective = self.model.default_objective()
@@ -155,8 +159,10 @@ class Settings:
         return cls(**_checked(section, table, _arguments(cls)))
 
 
-def load_data(table: Mapping[str, Any], visible: str = "bernoulli") -> tuple[Any, dict[str, Any]]:
-    """Make a data set of rows from a ``[data]`` table; return it with the complete table.
+def load_data(
+    table: Mapping[str, Any], visible: str = "bernoulli", of_sequences: bool = False
+) -> tuple[Any, dict[str, Any]]:
+    """Make a data set of rows, or of sequences, from a ``[data]`` table; return it with the complete table.
 
     Grey levels become bits by threshold for models of bits or spins, unless ``binarize`` says otherwise; for
     models of spins bits become -1 and 1.
@@ -178,13 +184,19 @@ def load_data(table: Mapping[str, Any], visible: str = "bernoulli") -> tuple[Any
     if visible in ("bernoulli", "spin") and "binarize" in _arguments(function) and "name" in head:
         options.setdefault("binarize", "threshold")
     data = function(*arguments, **options)
-    if getattr(data.train, "ndim", 0) > 2:
+    if of_sequences:
+        from minidgm.cli.sequences import as_sequences
+
+        data = as_sequences(data)
+    elif getattr(data.train, "ndim", 0) > 2:
         _each_part(data, lambda rows: rows.reshape(len(rows), -1))
-    if len(getattr(data.train, "shape", ())) != 2:
+    if not of_sequences and len(getattr(data.train, "shape", ())) != 2:
         raise DataError(
             f"{data.name} is made of sequences; expected a data set of rows, [n, d], such as digits or mnist"
         )
-    if visible == "spin":
+    if visible == "spin" and of_sequences:
+        _each_part(data, lambda sequences: [_spins(x) for x in sequences])
+    elif visible == "spin":
         _each_part(data, _spins)
     bound = {p.name: p.default for p in inspect.signature(function).parameters.values()}
     bound.pop("path", None)

@@ -80,10 +80,11 @@ def exact_samples(model: Any, n: int, rng: Any = None) -> Any:
 
 def _n_states(model: Any) -> tuple[float, Any, int, str]:
     """Size of the smaller enumerable side, its units, columns and free energy's name."""
-    sides = [(model.visible.n_states(model.n_visible), model.visible, model.n_visible, "free_energy")]
+    unit, width = getattr(model, "row_unit", model.visible), getattr(model, "n_columns", model.n_visible)
+    sides = [(unit.n_states(width), unit, width, "free_energy")]
     if hasattr(model, "hidden_free_energy"):
         n_states = model.hidden.n_states(model.n_hidden)
         sides.append((n_states, model.hidden, model.n_hidden, "hidden_free_energy"))
-    elif not getattr(model, "exact_posterior", True) or model.n_visible + model.n_hidden > MAX_BITS:
+    elif not getattr(model, "exact_posterior", True) or width + model.n_hidden > MAX_BITS:
         return (math.inf, *sides[0][1:])
     return min(sides, key=lambda side: side[0])

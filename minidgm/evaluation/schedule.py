@@ -69,11 +69,14 @@ def base_rate(model: Any, v: Any) -> Any:
     """Visible biases whose product distribution has the means of the data ``v`` [n, n_visible].
 
     The base that Salakhutdinov and Murray (2008) recommend: ``ais(model, base=base_rate(model, train))``.
-    Means are kept 0.001 away from the ends of a bounded unit's domain. Returns an array [n_visible].
+    Means are kept 0.001 away from the ends of a bounded unit's domain. Returns an array [n_visible]; a model
+    with a method ``base_rate`` gives its own (a DBM: biases of the hidden layers too).
     """
+    if hasattr(model, "base_rate"):
+        return model.base_rate(v)
     v = model.check_data(v)
     own = model._own("visible") if hasattr(model, "_own") else {}
-    return model.visible.logit(v.mean(axis=0), **own)
+    return getattr(model, "row_unit", model.visible).logit(v.mean(axis=0), **own)
 
 
 def idle_field(model: Any) -> Any:

@@ -7,9 +7,15 @@
 | `PersistentContrastiveDivergence` | data; chains that persist | 1/n; -1/m |
 | `TemperedPersistent` | data; chains at beta = 1 of a tempered ladder | 1/n; -1/m |
 | `FastPersistent` | data; chains of the model plus fast weights | 1/n; -1/m |
+| `HybridPersistent` | data; chains that persist, moved by HMC | 1/n; -1/m |
+| `VariationalSML` | data with mean-field means; even/odd chains that persist | 1/n; -1/m |
+| `MultiPrediction` | data with random missing blocks (unrolled mean field) | |
 | `PseudoLikelihood` | data; every alternative of every unit | sum of p_a/n; -p_a/n |
 | `ConditionalContrastiveDivergence` | frames; k sweeps from each, given its past | 1/n; -1/n |
 | `ConditionalLikelihood` | frames; every state given each past | 1/n; -p(state)/n |
+| `OutputContrastiveDivergence` | pairs (x, y); k sweeps of y from the data, x held | 1/n; -1/n |
+| `DiscriminativeLikelihood` | data with every label k | (1[k = y] - p_k)/n |
+| `HybridLikelihood` | data with every label k; chains | see its page; -(alpha t + beta (1 - t))/n |
 | `RatioMatching` | data; every flip of every unit | sum of 2q^2(1-q)/n; -2q^2(1-q)/n |
 | `ScoreMatching` | data (pathwise) | |
 | `DenoisingScoreMatching` | noisy data (pathwise) | |
@@ -26,14 +32,20 @@ from minidgm.objectives.base import Objective
 from minidgm.objectives.conditional import ConditionalContrastiveDivergence, ConditionalLikelihood
 from minidgm.objectives.contrastive_divergence import ContrastiveDivergence
 from minidgm.objectives.denoising_score_matching import DenoisingScoreMatching
+from minidgm.objectives.discriminative import DiscriminativeLikelihood
 from minidgm.objectives.exact_likelihood import ExactLikelihood
 from minidgm.objectives.fast_persistent import FastPersistent
+from minidgm.objectives.hybrid import HybridPersistent
+from minidgm.objectives.hybrid_likelihood import HybridLikelihood
+from minidgm.objectives.multi_prediction import MultiPrediction
+from minidgm.objectives.output_divergence import OutputContrastiveDivergence
 from minidgm.objectives.persistent import PersistentContrastiveDivergence, StochasticMaximumLikelihood
 from minidgm.objectives.pseudo_likelihood import PseudoLikelihood
 from minidgm.objectives.ratio_matching import RatioMatching
 from minidgm.objectives.score_matching import ScoreMatching
 from minidgm.objectives.tempered import TemperedPersistent
 from minidgm.objectives.up_down import UpDown
+from minidgm.objectives.variational import VariationalSML
 
 ALL: tuple[type[Objective], ...] = (
     ExactLikelihood,
@@ -43,11 +55,17 @@ ALL: tuple[type[Objective], ...] = (
     PersistentContrastiveDivergence,
     TemperedPersistent,
     FastPersistent,
+    HybridPersistent,
+    OutputContrastiveDivergence,
+    DiscriminativeLikelihood,
+    HybridLikelihood,
     PseudoLikelihood,
     RatioMatching,
     ScoreMatching,
     DenoisingScoreMatching,
     UpDown,
+    VariationalSML,
+    MultiPrediction,
 )
 
 __all__ = [
@@ -55,9 +73,14 @@ __all__ = [
     "ConditionalLikelihood",
     "ContrastiveDivergence",
     "DenoisingScoreMatching",
+    "DiscriminativeLikelihood",
     "ExactLikelihood",
     "FastPersistent",
+    "HybridPersistent",
+    "HybridLikelihood",
+    "MultiPrediction",
     "Objective",
+    "OutputContrastiveDivergence",
     "PersistentContrastiveDivergence",
     "PseudoLikelihood",
     "RatioMatching",
@@ -65,6 +88,7 @@ __all__ = [
     "StochasticMaximumLikelihood",
     "TemperedPersistent",
     "UpDown",
+    "VariationalSML",
     "fitting",
 ]
 

@@ -73,6 +73,8 @@ class AlternativesObjective(Objective):
     @classmethod
     def obstacle(cls, model: Any) -> str | None:
         reason = super().obstacle(model)
+        if reason is None and hasattr(model, "row_unit"):
+            return "its rows hold units of several types"
         if reason is None and model.visible.n_states(model.n_visible) == math.inf:
             return f"its {model.visible.name} visible units take infinitely many values"
         return reason

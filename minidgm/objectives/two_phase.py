@@ -88,7 +88,8 @@ class TwoPhase(Objective):
         if "h" not in self._state:
             return False
         found = self._state["v"].shape, self._state["h"].shape
-        expected = (*leading, model.n_visible), (*leading, model.n_hidden)
+        width = getattr(model, "n_columns", model.n_visible)
+        expected = (*leading, width), (*leading, model.n_hidden)
         if found != expected:
             raise ValueError(
                 f"the chains' v and h have shapes {found[0]} and {found[1]}, this model and objective need "
@@ -97,13 +98,14 @@ class TwoPhase(Objective):
         return True
 
 
-def mean_gap(grads: Any) -> Any:
+def mean_gap(grads: Any, model: Any = None) -> Any:
     """Mean absolute difference between the data's and the chains' visible means, a 0-d array.
 
-    The gradient of the visible biases is exactly that difference, so it costs nothing.
+    The gradient of the visible biases is exactly that difference, so it costs nothing. Where units share a
+    bias it holds the sum of their differences, and the mean is over the units of ``model``.
     """
     bias = grads["b"] if "b" in grads else grads["b0"]
-    return get_xp(bias).abs(bias).sum() / bias.shape[0]
+    return get_xp(bias).abs(bias).sum() / (bias.shape[0] if model is None else model.n_visible)
 
 
 def reconstruction_error(data: Any, chains: Any) -> Any:

@@ -94,7 +94,7 @@ def fit(
     if not isinstance(getattr(model, "params", None), Parameters):
         raise TypeError(f"{type(model).__name__} has no params of type minidgm.parameters.Parameters")
     folder = _checkpoint(checkpoint, resume)
-    objective, optimizer = _objective(model, objective), _optimizer(model, optimizer)
+    objective, optimizer = as_objective(model, objective), _optimizer(model, optimizer)
     own_source = getattr(model, "source", None)
     source = own_source(X, batch_size) if own_source else as_source(X, model, batch_size)
     hooks = [as_callback(c) for c in callbacks]
@@ -127,7 +127,8 @@ def _checkpoint(checkpoint: Any, resume: bool) -> Checkpoint | None:
     return folder
 
 
-def _objective(model: Any, objective: Any) -> Any:
+def as_objective(model: Any, objective: Any) -> Any:
+    """Return an objective for a name, a class, an object, or the model's default for None."""
     if objective is None:
         if not hasattr(model, "default_objective"):
             raise TypeError(f"{type(model).__name__} has no default_objective(): pass objective=")

@@ -23,6 +23,7 @@ class Validation(Callback):
     ================================== =========================== ==========================================
     validation_reconstruction_error    ``reconstruct``             mean over rows of ||v - reconstruction||^2
     validation_pseudo_log_likelihood   ``pseudo_log_likelihood``   mean over 100 rows, nats, an estimate
+    validation_error                   ``error_rate``              share of wrong labels
     free_energy_gap                    ``free_energy``             mean F(validation) - mean F(training), nats
     ================================== =========================== ==========================================
 
@@ -54,6 +55,8 @@ class Validation(Callback):
         v = _on_device(spread(rows, ROWS), model, "validation")
         self._measures: dict[str, Callable[[Any], Any]] = {}
         self._keep("validation_reconstruction_error", model, lambda m: reconstruction_error(m, v))
+        if hasattr(model, "error_rate"):
+            self._keep("validation_error", model, lambda m: m.error_rate(v))
         few = spread(v, PSEUDO_ROWS)
         self._keep("validation_pseudo_log_likelihood", model, lambda m: pseudo_likelihood(m, few))
         if isinstance(training_source, Rows) and hasattr(model, "free_energy"):

@@ -160,13 +160,20 @@ def conditionals_factorise(case: Case) -> Iterator[Comparison]:
         ("p(v|h)", joint.T, case.subject.visible),
     ):
         posterior = np.exp(table - log_sum_exp(table, axis=1)[:, None])
-        k = int(domain.kind[domain.kind.index("(") + 1 : -1]) if domain.kind.endswith(")") else 1
         product = np.ones_like(posterior)
-        for first in range(0, domain.n, k):
-            group = domain.states[:, first : first + k]
+        for columns in _groups(case, domain):
+            group = domain.states[:, columns]
             same = (group[:, None, :] == group[None, :, :]).all(axis=-1)
             product = product * (posterior @ same)
         yield equal(posterior, product, label)
+
+
+def _groups(case: Case, domain: Domain) -> list[slice]:
+    """The columns of each unit of a side."""
+    if domain.kind == "listed" and hasattr(case.model, "row_unit"):
+        return case.model.row_unit.groups()
+    k = int(domain.kind[domain.kind.index("(") + 1 : -1]) if domain.kind.endswith(")") else 1
+    return [slice(first, first + k) for first in range(0, domain.n, k)]
 
 
 @identity(
