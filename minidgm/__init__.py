@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "RBM": "minidgm.boltzmann.rbm",
     "SigmoidClassifier": "minidgm.boltzmann.classifier",
+    "SigmoidClassifier": "minidgm.boltzmann.classifier",
     "BoltzmannMachine": "minidgm.boltzmann.bm",
     "ConvolutionalRBM": "minidgm.boltzmann.conv_rbm",
     "ConditionalRBM": "minidgm.boltzmann.conditional_rbm",

@@ -73,6 +73,11 @@ class Recognition(EnergyModel):
             x = self.up(k, x).mean
         return x
 
+    def upward_layers(self) -> list[tuple[Any, Any]]:
+        """Weights and biases of the recognition net, from the visible layer up."""
+        below = [(self.params[f"R{k}"], self.params[f"r{k}"]) for k in range(1, self.depth)]
+        return [*below, (self.params[f"W{self.depth}"], self.params[f"b{self.depth}"])]
+
     # Densities
 
     def log_recognition(self, v: Any, h: Any) -> Any:
