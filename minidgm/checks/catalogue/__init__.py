@@ -4,6 +4,7 @@ from minidgm.checks.catalogue import (  # noqa: F401
     annealing,
     centering,
     common,
+    covariance,
     convolutional,
     covariance,
     deep_belief,
