@@ -20,6 +20,7 @@ from minidgm.checks.exhaustive import expectation
 from minidgm.checks.registry import identity
 
 SOURCE = "Larochelle and Bengio (2008), Classification using discriminative RBMs"
+WEIGHTS = ((1, "2 alpha"), (0, "2 beta"), (0, "2 gamma"))
 
 
 def _classes(case: Case) -> int:
@@ -114,14 +115,13 @@ def discriminative_gradient(case: Case) -> Iterator[Comparison]:
     requires=("energy", "label_log_prob", "gibbs_step"),
     likely_cause="another weight on the data than on its chain, or rows without label that count as labelled",
     largest=3.0,
-    examples=3,
+    examples=8,
     applies=lambda s: s.cannot_list(64) or s.cannot_train("HybridLikelihood"),
 )
 def hybrid_gradient(case: Case) -> Iterator[Comparison]:
     x = case.visible(1, 1)
     v, y = x[:, : -_classes(case)], x[:, -_classes(case) :]
-    alpha, beta, gamma = (case.draw(st.integers(0, 4), n) / 2.0 for n in ("2 alpha", "2 beta", "2 gamma"))
-    alpha += 0.5 * (alpha + beta + gamma == 0.0)
+    alpha, beta, gamma = (case.draw(st.integers(low, 4), n) / 2.0 for low, n in WEIGHTS)
     objective = case.subject.objective("HybridLikelihood")(alpha=alpha, beta=beta, gamma=gamma)
     posterior = np.exp(host(_log_posterior(case, case.reference, v)))
     rows = index_of(_with_every_label(case, v), case.V)
