@@ -38,7 +38,9 @@ def log_likelihood(model: Any, v: Any, log_partition: Estimate | None = None) ->
     -------
     Estimate
         Of the opposite kind: a lower bound on log Z bounds the log-likelihood from above. ``stderr`` is that
-        of log Z; how the rows were sampled is not in it.
+        of log Z; how the rows were sampled is not in it. Where F is not summed exactly (a DBM of many hidden
+        units), its variational upper bound stands for it: with exact log Z the value is a lower bound, with
+        an estimated one an estimate of that bound.
 
     Raises
     ------
@@ -67,7 +69,11 @@ def log_likelihood(model: Any, v: Any, log_partition: Estimate | None = None) ->
         )
     if log_partition.unit != "nats":
         log_partition = log_partition.to("nats")
-    difference = -mean_free_energy(model, v) - log_partition
+    if getattr(model, "exact_free_energy", True):
+        difference = -mean_free_energy(model, v) - log_partition
+    else:
+        bound = -mean_over_rows(model, v, model.variational_free_energy)
+        difference = Estimate(bound, "lower bound") - log_partition
     how = f"log Z by {log_partition.how}" if log_partition.how else ""
     return Estimate(
         difference.value,
