@@ -55,8 +55,9 @@ def run(args: argparse.Namespace) -> int:
 
             found = evaluate_sequences(model, data, args.n_chains, args.n_temperatures, args.seed, step)
         else:
-            chains, temperatures = args.n_chains or 100, args.n_temperatures or 1000
-            found = evaluate(model, data, chains, temperatures, args.seed, step)
+            usual = {"n_chains": args.n_chains, "n_temperatures": args.n_temperatures}
+            given = {name: value for name, value in usual.items() if value is not None}
+            found = evaluate(model, data, **given, seed=args.seed, step=step)
     result = {"run": str(folder.path), "model": repr(model), "data": repr(data), "figures": found.to_list()}
     if not args.data:
         folder.write_json(runs.EVALUATION, result)

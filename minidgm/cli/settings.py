@@ -187,7 +187,7 @@ def load_data(
     if of_sequences:
         from minidgm.cli.sequences import as_sequences
 
-        data = as_sequences(data)
+        data = as_sequences(data, from_file="file" in head)
     elif getattr(data.train, "ndim", 0) > 2:
         _each_part(data, lambda rows: rows.reshape(len(rows), -1))
     if not of_sequences and len(getattr(data.train, "shape", ())) != 2:

@@ -124,7 +124,9 @@ def check_rows(plan: settings.Settings) -> None:
     for part in ("train", "validation", "test"):
         rows = getattr(plan.data, part)
         try:
-            if len(rows) and is_array(rows):
+            if len(rows) and getattr(plan.model, "takes_sequences", False):
+                plan.model.check_sequences(rows, f"{plan.data.name}.{part}")
+            elif len(rows) and is_array(rows):
                 plan.model.check_data(rows, f"{plan.data.name}.{part}")
         except DataError as error:
             raise DataError(f"{error}{_hint(plan, str(error))}") from None
@@ -200,8 +202,11 @@ def measurements(plan: settings.Settings) -> list[Any]:
     from minidgm.training.data import source
 
     options, data = plan.training, plan.data
-    hooks: list[Any] = [Likelihood(plan.model, data)]
-    if len(data.validation):
+    of_sequences = getattr(plan.model, "takes_sequences", False)
+    hooks: list[Any] = [] if of_sequences else [Likelihood(plan.model, data)]
+    if len(data.validation) and of_sequences:
+        hooks.append(plan.model.validation(data.validation))
+    elif len(data.validation):
         rows = source(data.train, plan.model, options["batch_size"])
         hooks.append(Validation(data.validation, rows, plan.model))
     hooks = [Every(options["measure_every"], hook) for hook in hooks]
