@@ -10,7 +10,6 @@
 | `HybridPersistent` | data; chains that persist, moved by HMC | 1/n; -1/m |
 | `VariationalSML` | data with mean-field means; even/odd chains that persist | 1/n; -1/m |
 | `MultiPrediction` | data with random missing blocks (unrolled mean field) | |
-| `HybridPersistent` | data; chains that persist, moved by HMC | 1/n; -1/m |
 | `PseudoLikelihood` | data; every alternative of every unit | sum of p_a/n; -p_a/n |
 | `ConditionalContrastiveDivergence` | frames; k sweeps from each, given its past | 1/n; -1/n |
 | `ConditionalLikelihood` | frames; every state given each past | 1/n; -p(state)/n |
@@ -40,7 +39,6 @@ from minidgm.objectives.hybrid import HybridPersistent
 from minidgm.objectives.hybrid_likelihood import HybridLikelihood
 from minidgm.objectives.multi_prediction import MultiPrediction
 from minidgm.objectives.output_divergence import OutputContrastiveDivergence
-from minidgm.objectives.hybrid import HybridPersistent
 from minidgm.objectives.persistent import PersistentContrastiveDivergence, StochasticMaximumLikelihood
 from minidgm.objectives.pseudo_likelihood import PseudoLikelihood
 from minidgm.objectives.ratio_matching import RatioMatching
