@@ -15,7 +15,6 @@ from minidgm import distributions
 from minidgm.backend import get_xp
 from minidgm.boltzmann.units import Unit, _refuse
 from minidgm.kernels.groups import at_most_one
-from minidgm.numerics import logsumexp
 
 
 class Pooled(Unit):
@@ -38,11 +37,6 @@ class Pooled(Unit):
 
     def distribution(self, a: Any, **own: Any) -> distributions.AtMostOne:
         return distributions.AtMostOne(a, self.k)
-
-    def pooling(self, a: Any) -> distributions.Bernoulli:
-        """Whether any unit of a group is on: bits [n, d / k] with log-odds logsumexp of the group."""
-        groups = get_xp(a).reshape(a, (a.shape[0], a.shape[1] // self.k, self.k))
-        return distributions.Bernoulli(logsumexp(groups, axis=-1))
 
     def fill(
         self, x: Any, bias: Any, rng: Any = None, draw: Any = None, mean: Any = None, **own: Any

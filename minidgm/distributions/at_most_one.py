@@ -80,7 +80,7 @@ class AtMostOne(Distribution):
         """Log-probability of ``x`` [n, d], [n], exact, nats; -inf where a group has two ones."""
         xp = get_xp(x, self.field)
         log_p = xp.sum(x * self.field, axis=-1) - xp.sum(self.cgf(), axis=-1)
-        crowded = xp.max(xp.sum(self._groups(x), axis=-1), axis=-1, initial=0.0) > 1.5
+        crowded = xp.any(xp.sum(self._groups(x), axis=-1) > 1.5, axis=-1)
         return xp.where(crowded, -math.inf, log_p)
 
     def kl(self, other: Any) -> Any:

@@ -12,7 +12,8 @@ Three additions are written here once:
 * a sparsity penalty (Lee, Ekanadham & Ng, NIPS 2007): ``cost * sum_j (target - q_j)^2`` where ``q_j`` is the
   mean over the batch of E[h_j|v]; as there, its gradient moves the hidden biases only,
   ``2 cost sum_k (q_k - target) mean_i Cov[h_k, h_j|v_i]``, where only k = j counts if units are independent
-  (for Bernoulli units the variance is E[h_j|v_i] (1 - E[h_j|v_i]));
+  (for Bernoulli units the variance is E[h_j|v_i] (1 - E[h_j|v_i])). A model whose units share biases means
+  something else by a unit's mean: its own ``sparsity_gradient(batch, target)`` says what;
 * centring (Montavon & Müller 2012; Melchior, Fischer & Wiskott 2016): for a model with ``centered=True`` the
   gradient is transformed by ``model.center_gradient(grads, mu, lam)``. The offsets are running means of the
   data and of the hidden means: the plain average of the first 100 batches, exponential with rate 0.01 after.
@@ -197,6 +198,9 @@ class Objective:
         model.center_gradient(self._grads, state["visible_offset"], state["hidden_offset"])
 
     def _add_sparsity(self, model: Any, batch: Any) -> None:
+        if hasattr(model, "sparsity_gradient"):
+            self._grads["c"] += self.sparsity_cost * model.sparsity_gradient(batch, self.sparsity_target)
+            return
         hidden = model.hidden_given_visible(batch)
         mean = hidden.mean
         excess = mean.mean(axis=0) - self.sparsity_target + 0.0 * mean  # [n, n_hidden], equal rows

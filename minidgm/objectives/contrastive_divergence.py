@@ -67,13 +67,13 @@ class ContrastiveDivergence(TwoPhase):
         self.k = count("k", k)
 
     def estimate(self, model: Any, batch: Any, rng: Any, grads: Any) -> dict[str, Any]:
-        if gibbs.has_blocks(model):
+        if gibbs.has_fills(model):
             v = self._in_place(model, batch, rng, grads)
         else:
             state, _ = gibbs.step(model, gibbs.init(model, batch, rng), rng, self.k)
             contrast(model, batch, state, grads)
             v = state.v
-        return {"reconstruction_error": reconstruction_error(batch, v), "mean_gap": mean_gap(grads)}
+        return {"reconstruction_error": reconstruction_error(batch, v), "mean_gap": mean_gap(grads, model)}
 
     def _in_place(self, model: Any, batch: Any, rng: Any, grads: Any) -> Any:
         n = batch.shape[0]

@@ -75,13 +75,13 @@ class PersistentContrastiveDivergence(TwoPhase):
         if not self._started(model, (self.n_chains,)):
             chains = gibbs.init(model, model.sample(self.n_chains, rng, steps=0), rng)
             self._state["v"], self._state["h"] = chains.v, chains.h
-        if gibbs.has_blocks(model):
+        if gibbs.has_fills(model):
             self._in_place(model, batch, rng, grads)
         else:
             chains, _ = gibbs.step(model, gibbs.GibbsState(self._state["v"], self._state["h"]), rng, self.k)
             contrast(model, batch, chains, grads)
             self._state["v"], self._state["h"] = chains.v, chains.h
-        return {"mean_gap": mean_gap(grads)}
+        return {"mean_gap": mean_gap(grads, model)}
 
     def _in_place(self, model: Any, batch: Any, rng: Any, grads: Any) -> None:
         m, h = self.n_chains, self._state["h"]
@@ -90,11 +90,15 @@ class PersistentContrastiveDivergence(TwoPhase):
             gibbs.fill_visible(model, h, rng, draw=v[:m])
             gibbs.fill_hidden(model, v[:m], rng, draw=h)
         gibbs.fill_visible(model, h, rng, draw=v[:m])
-        # The last hidden fields of the chains and those of the data are one product.
-        get_xp(v).matmul(v, model.params["W"], out=means)
-        c, own = model.params["c"], model._own("hidden")
-        model.hidden.fill(means[:m], c, rng, draw=h, mean=means[:m], **own)
-        model.hidden.fill(means[m:], c, mean=means[m:], **own)
+        if gibbs.has_blocks(model):
+            # The last hidden fields of the chains and those of the data are one product.
+            get_xp(v).matmul(v, model.params["W"], out=means)
+            c, own = model.params["c"], model._own("hidden")
+            model.hidden.fill(means[:m], c, rng, draw=h, mean=means[:m], **own)
+            model.hidden.fill(means[m:], c, mean=means[m:], **own)
+        else:
+            gibbs.fill_hidden(model, v[:m], rng, draw=h, mean=means[:m])
+            gibbs.fill_hidden(model, v[m:], mean=means[m:])
         model.energy_gradient(v, means, weights, grads, self._scratch.array("scaled", means.shape, means))
         self._state["v"] = v[:m]
 

@@ -23,7 +23,17 @@ from typing import Any, NamedTuple
 
 from minidgm.backend import get_xp
 
-__all__ = ["GibbsInfo", "GibbsState", "fill_hidden", "fill_visible", "has_blocks", "init", "step", "sweep"]
+__all__ = [
+    "GibbsInfo",
+    "GibbsState",
+    "fill_hidden",
+    "fill_visible",
+    "has_blocks",
+    "has_fills",
+    "init",
+    "step",
+    "sweep",
+]
 
 
 class GibbsState(NamedTuple):
@@ -73,21 +83,41 @@ def sweep(model: Any, v: Any, h: Any, rng: Any) -> tuple[Any, Any]:
 # The same half sweeps into given arrays, for training loops.
 
 
-def has_blocks(model: Any) -> bool:
-    """Whether :func:`fill_hidden` and :func:`fill_visible` speak for this model.
+FIELDS = ("hidden_field", "visible_field", "hidden_given_visible", "visible_given_hidden")
+MAPS = (*FIELDS, "energy", "energy_gradient", "free_energy", "free_energy_gradient")
 
-    They write out the RBM's fields, so a subclass that overrides one of its maps does not qualify.
+
+def has_blocks(model: Any) -> bool:
+    """Whether the products of the RBM are this model's: its fields are v W + c and h W^T + b.
+
+    A subclass that overrides one of its maps does not qualify.
     """
     from minidgm.boltzmann.rbm import RBM
 
-    fields = ("hidden_field", "visible_field", "hidden_given_visible", "visible_given_hidden")
-    energies = ("energy", "energy_gradient", "free_energy", "free_energy_gradient")
-    maps = fields + energies
-    return isinstance(model, RBM) and all(getattr(type(model), m) is getattr(RBM, m) for m in maps)
+    return isinstance(model, RBM) and all(getattr(type(model), m) is getattr(RBM, m) for m in MAPS)
+
+
+def has_fills(model: Any) -> bool:
+    """Whether :func:`fill_hidden` and :func:`fill_visible` speak for this model.
+
+    They write out the RBM's fields, or call the model's own methods of these names; a subclass of the class
+    that brings these and that overrides one of its maps does not qualify.
+    """
+    if not (hasattr(model, "fill_hidden") and hasattr(model, "fill_visible")):
+        return has_blocks(model)
+
+    def home(method: str) -> type:
+        return next(c for c in type(model).__mro__ if method in vars(c))
+
+    own = [m for m in MAPS if hasattr(model, m)]
+    return all(issubclass(home(fill), home(m)) for fill in ("fill_hidden", "fill_visible") for m in own)
 
 
 def fill_hidden(model: Any, v: Any, rng: Any = None, draw: Any = None, mean: Any = None) -> None:
     """Write a draw from p(h | v), its mean, or both, into arrays [n, n_hidden]."""
+    if hasattr(model, "fill_hidden"):
+        model.fill_hidden(v, rng, draw, mean)
+        return
     out = draw if mean is None else mean
     get_xp(v, out).matmul(v, model.params["W"], out=out)
     model.hidden.fill(out, model.params["c"], rng, draw, mean, **model._own("hidden"))
@@ -95,6 +125,9 @@ def fill_hidden(model: Any, v: Any, rng: Any = None, draw: Any = None, mean: Any
 
 def fill_visible(model: Any, h: Any, rng: Any = None, draw: Any = None, mean: Any = None) -> None:
     """Write a draw from p(v | h), its mean, or both, into arrays [n, n_visible]."""
+    if hasattr(model, "fill_visible"):
+        model.fill_visible(h, rng, draw, mean)
+        return
     out = draw if mean is None else mean
     get_xp(h, out).matmul(h, model.params["W"].T, out=out)
     model.visible.fill(out, model.params["b"], rng, draw, mean, **model._own("visible"))

@@ -42,8 +42,6 @@ def test_distribution_from_its_states(case):
         same = AtMostOne(np.tile(a[row], (len(states), 1)), k)
         np.testing.assert_allclose(np.exp(same.log_prob(states)), weights, atol=1e-12)
         assert weights[(states == d.mode[row]).all(axis=1).argmax()] == pytest.approx(weights.max())
-    idle = p @ (1.0 - states.reshape(len(states), groups, k).sum(axis=-1))
-    np.testing.assert_allclose(Pooled(k).pooling(a).mean, 1.0 - idle, atol=1e-12)
     other = AtMostOne(r, k)
     log_q = np.log(np.maximum(table(r, k)[1], 1e-300))
     log_p = np.log(np.maximum(p, 1e-300))
