@@ -28,6 +28,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from minidgm.arguments import count
 from minidgm.backend import asarray, get_xp
 from minidgm.samplers import gibbs
 
@@ -76,10 +77,23 @@ def step(
         With ``tempered(beta, base)``, ``energy`` and ``gibbs_step``.
     betas : sequence of T floats
         From 1 downwards.
+    k : int
+        At least 1.
     base : array [n_visible], optional
         Visible biases at beta = 0; zeros if not given.
+
+    Raises
+    ------
+    ValueError
+        If ``betas`` do not fall from 1 to at least 0, or their number is not that of the chains.
     """
     v, h = state
+    check_betas(betas)
+    count("k", k)
+    if len(betas) != v.shape[0]:
+        raise ValueError(
+            f"{len(betas)} inverse temperatures for chains of {v.shape[0]}; pass those that init was given"
+        )
     if gibbs.has_blocks(model):
         v, h = _sweeps_in_one(model, v, h, betas, rng, k, base)
     else:
@@ -138,4 +152,4 @@ def check_betas(betas: Sequence[float]) -> None:
     values = [float(beta) for beta in betas]
     falling = all(a > b for a, b in itertools.pairwise(values))
     if not values or values[0] != 1.0 or values[-1] < 0.0 or not falling:
-        raise ValueError(f"inverse temperatures fall from 1 to at least 0, got {values}")
+        raise ValueError(f"inverse temperatures fall from 1 to at least 0, got {values}; see linear(n)")

@@ -135,3 +135,23 @@ def test_ladders():
     for betas in ([0.9, 0.0], [1.0, 1.0], [1.0, -0.1], []):
         with pytest.raises(ValueError, match="fall from 1"):
             tempering.init(model, betas, 2, Generator(0))
+
+
+@pytest.mark.parametrize("kind", ["bernoulli", "machine"])
+@pytest.mark.parametrize("betas", [[0.9, 0.5, 0.0], [1.0, 0.5, -0.1], [1.0, 0.2, 0.4], [1.0, np.nan, 0.0]])
+def test_a_step_refuses_a_ladder_that_does_not_fall_from_one(kind, betas):
+    model, rng = drawn(kind), Generator(0)
+    state = tempering.init(model, tempering.linear(3), 2, rng)
+    with pytest.raises(ValueError, match=r"temperatures fall from 1 to at least 0, got \[.*see linear"):
+        tempering.step(model, state, betas, rng)
+
+
+@pytest.mark.parametrize("kind", ["bernoulli", "machine"])
+def test_a_step_refuses_other_numbers_of_temperatures_and_no_sweep(kind):
+    model, rng = drawn(kind), Generator(0)
+    state = tempering.init(model, tempering.linear(3), 2, rng)
+    for n in (2, 4):
+        with pytest.raises(ValueError, match=f"{n} inverse temperatures for chains of 3; pass those"):
+            tempering.step(model, state, tempering.linear(n), rng)
+    with pytest.raises(ValueError, match=r"^k must be an integer of at least 1, got 0"):
+        tempering.step(model, state, tempering.linear(3), rng, k=0)
