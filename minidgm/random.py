@@ -13,6 +13,8 @@ import numpy as np
 
 __all__ = ["Generator"]
 
+ROUNDING = 2.0**-15  # a probability may leave [0, 1] by that much
+
 
 class Generator:
     """Random numbers on a backend.
@@ -119,7 +121,7 @@ class Generator:
         ----------
         p : array of float32 or float64
             Probabilities. P(1) is ``p``: exactly where p is 0 or 1; else to the last bit of p on the host,
-            and to 2^-30 on devices.
+            and to 2^-30 on devices. NaN draws 0.
         out : array, optional
             Receives the draw; may be ``p``.
 
@@ -127,9 +129,22 @@ class Generator:
         -------
         array
             Shape and dtype of ``p``.
+
+        Raises
+        ------
+        ValueError
+            On the host, for a p outside [0, 1] by more than rounding. A device is not waited for: there
+            such a p draws a meaningless value.
         """
         self._check("p", p)
         out = self._result(p, out)
+        if self.backend == "numpy" and p.size:
+            low, high = float(p.min()), float(p.max())
+            if low < -ROUNDING or high > 1.0 + ROUNDING:
+                raise ValueError(
+                    f"p holds {low if low < -ROUNDING else high:g}; probabilities lie in [0, 1] "
+                    "(bernoulli_from_logits takes logits)"
+                )
         return self._engine.bernoulli(p, out)
 
     def bernoulli_from_logits(self, x: Any, bias: Any = None, out: Any = None, mean: Any = None) -> Any:

@@ -299,3 +299,19 @@ def test_errors_say_what_came(rng, xp, backend):
     with pytest.raises(ValueError, match="unknown backend 'nump'; did you mean 'numpy'"):
         Generator(0, "nump")
     assert backend in repr(rng)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("p", "shown"), [(-1.0, "-1"), (1.5, "1.5"), (np.inf, "inf"), (-0.001, "-0.001")])
+def test_bernoulli_refuses_what_is_no_probability(p, shown, dtype):
+    values = np.array([0.0, 1.0, p, 0.5], dtype)
+    with pytest.raises(ValueError, match=rf"p holds {shown}; probabilities lie in \[0, 1\] .*logits"):
+        Generator(0).bernoulli(values)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_bernoulli_forgives_rounding(dtype, backend):
+    p = np.repeat(np.array([-1e-6, 1.0 + 1e-6], dtype), 5000)
+    drawn = to_numpy(Generator(0, backend).bernoulli(asarray(p, backend)))
+    assert (drawn == np.repeat([0.0, 1.0], 5000)).all()
+    assert Generator(0, backend).bernoulli(asarray(p[:0], backend)).shape == (0,)
