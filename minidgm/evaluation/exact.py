@@ -12,6 +12,7 @@ from minidgm.boltzmann.rbm import BLOCK
 from minidgm.evaluation.estimate import Estimate
 
 MAX_SAMPLED_STATES = 2**20
+TABLE = 2**20  # joint states that a free energy lists at a time
 
 
 def log_partition_exact(model: Any) -> Estimate:
@@ -62,17 +63,19 @@ def exact_samples(model: Any, n: int, rng: Any = None) -> Any:
         )
     double = model.with_params({name: value.astype("float64") for name, value in model.params.items()})
     total, free_energy = int(total), getattr(double, method)
+    # Without a hidden free energy each visible state costs a row of all hidden states.
+    step = BLOCK if hasattr(model, "hidden_free_energy") else max(1, min(BLOCK, TABLE >> model.n_hidden))
 
     def states(start: int) -> Any:
-        return unit.states(width, start, min(start + BLOCK, total), xp=xp)
+        return unit.states(width, start, min(start + step, total), xp=xp)
 
-    log_mass = xp.concatenate([-free_energy(states(start)) for start in range(0, total, BLOCK)])
+    log_mass = xp.concatenate([-free_energy(states(start)) for start in range(0, total, step)])
     cdf = xp.cumsum(xp.exp(log_mass - log_mass.max()))
     u = rng.uniform((n,), dtype="float64") * cdf[-1]
     index = to_numpy(xp.searchsorted(cdf, u, side="right")).clip(0, total - 1)
     drawn = xp.empty((n, width), dtype=model.dtype)
-    for start in range(0, total, BLOCK):
-        rows = ((index >= start) & (index < start + BLOCK)).nonzero()[0]
+    for start in range(0, total, step):
+        rows = ((index >= start) & (index < start + step)).nonzero()[0]
         if rows.size:
             drawn[xp.asarray(rows)] = states(start)[xp.asarray(index[rows] - start)].astype(model.dtype)
     return drawn if method == "free_energy" else model.visible_given_hidden(drawn).sample(rng)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -87,6 +88,28 @@ def test_samples_span_blocks_of_states(backend, monkeypatch):
     monkeypatch.setattr("minidgm.evaluation.exact.BLOCK", 16)
     np.testing.assert_array_equal(whole, to_numpy(exact_samples(model, 50, 3)))
     assert whole.dtype == np.float32
+
+
+@pytest.mark.parametrize("n_hidden", [1, 4])
+def test_samples_of_a_machine_span_blocks_of_states(n_hidden, monkeypatch):
+    model = machine(6, n_hidden)
+    whole = exact_samples(model, 50, 3)
+    monkeypatch.setattr("minidgm.evaluation.exact.TABLE", 48)  # 24 or 3 visible states a block
+    np.testing.assert_array_equal(whole, exact_samples(model, 50, 3))
+    monkeypatch.setattr("minidgm.evaluation.exact.TABLE", 1)
+    np.testing.assert_array_equal(whole, exact_samples(model, 50, 3))
+
+
+def test_samples_of_a_machine_never_list_all_joint_states():
+    """2^11 visible by 2^12 hidden states are 64 MiB a table, of which a free energy takes several."""
+    model = machine(11, 12, scale=0.1)
+    tracemalloc.start()
+    try:
+        exact_samples(model, 5, 0)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 64 * 2**20
 
 
 def test_errors():
