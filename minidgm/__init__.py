@@ -15,6 +15,9 @@ __version__ = "0.1.0"
 
 _LAZY = {
     "RBM": "minidgm.boltzmann.rbm",
+    "GaussianRBM": "minidgm.boltzmann.gaussian_rbm",
+    "SpikeAndSlabRBM": "minidgm.boltzmann.ssrbm",
+    "Hopfield": "minidgm.boltzmann.hopfield",
     "SigmoidClassifier": "minidgm.boltzmann.classifier",
     "SigmoidClassifier": "minidgm.boltzmann.classifier",
     "BoltzmannMachine": "minidgm.boltzmann.bm",

@@ -22,11 +22,14 @@ MODELS = {
     "DBN": "minidgm.boltzmann.dbn",
     "DiscriminativeRBM": "minidgm.boltzmann.discriminative_rbm",
     "GatedRBM": "minidgm.boltzmann.gated_rbm",
+    "GaussianRBM": "minidgm.boltzmann.gaussian_rbm",
+    "Hopfield": "minidgm.boltzmann.hopfield",
     "HybridThirdOrderRBM": "minidgm.boltzmann.hybrid_third_order",
     "MeanCovarianceRBM": "minidgm.boltzmann.mcrbm",
     "MeanProductOfStudentT": "minidgm.boltzmann.mpot",
     "RNNRBM": "minidgm.boltzmann.rnn_rbm",
     "RBM": "minidgm.boltzmann.rbm",
+    "SpikeAndSlabRBM": "minidgm.boltzmann.ssrbm",
 }
 
 OBJECTIVES = {

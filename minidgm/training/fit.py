@@ -8,14 +8,18 @@ from typing import Any
 
 from minidgm import optim, registry
 from minidgm.arguments import count
+from minidgm.backend import asarray
 from minidgm.errors import CheckpointError
 from minidgm.parameters import Parameters
 from minidgm.training.callbacks import Callback, EachEpoch
 from minidgm.training.checkpoint import Checkpoint
+from minidgm.training.data import Rows, spread
 from minidgm.training.data import source as as_source
 from minidgm.training.history import History
 from minidgm.training.loop import Training
 from minidgm.training.validation import Validation
+
+LOOKED_AT = 10_000  # rows that a model sees before its first step
 
 
 def fit(
@@ -97,6 +101,8 @@ def fit(
     objective, optimizer = as_objective(model, objective), _optimizer(model, optimizer)
     own_source = getattr(model, "source", None)
     source = own_source(X, batch_size) if own_source else as_source(X, model, batch_size)
+    if isinstance(source, Rows) and hasattr(model, "begin"):
+        model.begin(asarray(spread(source.X, LOOKED_AT), model.backend, model.dtype))
     hooks = [as_callback(c) for c in callbacks]
     if validation is not None:
         own_validation = getattr(model, "validation", None)

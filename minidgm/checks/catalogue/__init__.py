@@ -12,8 +12,10 @@ from minidgm.checks.catalogue import (  # noqa: F401
     estimators,
     gated,
     gradients,
+    hopfield,
     kernels,
     matching,
+    real_valued,
     sequences,
     supervised,
 )

@@ -17,6 +17,12 @@ from minidgm.checks.subject import with_parameters
 Arrays = Mapping[str, Any]
 
 
+def _plain(subject: Any) -> str:
+    if getattr(subject.model, "own_centering", False):
+        return "centres its hidden units only: identity 19a"
+    return "" if {"W", "b", "c"} <= set(subject.parameter_names) else "needs parameters W, b, c"
+
+
 @identity(
     name="enhanced gradient",
     number="11d",
@@ -25,7 +31,7 @@ Arrays = Mapping[str, Any]
     requires=("energy", "center_gradient", "energy_gradient"),
     likely_cause="an offset of the other side, a transpose, or the uncentred gradient of a bias used for W",
     examples=10,
-    applies=lambda s: "" if {"W", "b", "c"} <= set(s.parameter_names) else "needs parameters W, b, c",
+    applies=lambda s: _plain(s),
 )
 def enhanced_gradient(case: Case) -> Iterator[Comparison]:
     sides = (case.subject.visible.n, "mu"), (case.subject.hidden.n, "lam")
