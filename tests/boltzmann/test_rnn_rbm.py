@@ -17,7 +17,7 @@ def test_padding_changes_nothing():
     X = sequences(model, (5, 2, 4))
     objective = minidgm.objectives.ConditionalLikelihood()
     together = {k: g.copy() for k, g in objective.gradient(model, pad(X), None)[0].items()}
-    apart = {k: 0.0 for k in together}
+    apart = dict.fromkeys(together, 0.0)
     for x in X:
         for name, value in objective.gradient(model, pad([x]), None)[0].items():
             apart[name] = apart[name] + len(x) / 11 * value
@@ -166,7 +166,7 @@ def test_bad_input():
         model.frames(np.zeros((2, 5, 3)))
     with pytest.raises(ValueError, match="larger than the data of 1 sequences"):
         model.fit(np.zeros((4, 3)), batch_size=2)
-    with pytest.raises(ValueError, match="n_recurrent must be"):
+    with pytest.raises(ValueError, match="n_recurrent must be an"):
         RNNRBM(3, 2, 0)
     with pytest.raises(TypeError, match="depends on the past|has no"):
         model.fit([np.zeros((2, 3))], objective="CD")

@@ -1,10 +1,12 @@
 """Wrong models of sequences must die: each mutant has one mistake, and the named identity finds it."""
 
+import numpy as np
 import pytest
 
 from minidgm import RNNRBM, ConditionalRBM
 from minidgm.boltzmann.rnn_rbm import Past
 from minidgm.checks import check_model
+from minidgm.evaluation.frames import anneal_frames
 from minidgm.objectives import ConditionalContrastiveDivergence, ConditionalLikelihood
 
 
@@ -93,7 +95,53 @@ class OnePartitionFunction(RNNRBM):
             yield v, rbms
 
 
+class WindowsOverTheEnd(ConditionalRBM):
+    def frame_blocks(self, X):
+        return super().frame_blocks([self.xp.concatenate(X)])
+
+
+class LooksAhead(RNNRBM):
+    def frame_blocks(self, X):
+        for x in X:
+            yield x, self.rbms(self.states(x[::-1][:, None])[::-1, 0])
+
+
+class WritesItsPast(RNNRBM):
+    def pull_back(self, frames, gradient, out=None, truncation=None):
+        found = super().pull_back(frames, gradient, out, truncation)
+        gradient.b[...] *= 2.0
+        return found
+
+
+class BatchIsScaled(ConditionalRBM):
+    def frames(self, batch):
+        found = super().frames(batch)
+        batch += 1.0
+        return found
+
+
+class OverflowingPartition(ConditionalRBM):
+    def frame_blocks(self, X):
+        for v, rbms in super().frame_blocks(X):
+            log_z = np.log(np.exp(rbms.log_partition()))
+            rbms.log_prob = lambda v, rbms=rbms, log_z=log_z: -rbms.free_energy(v) - log_z
+            yield v, rbms
+
+
+class ChainOfAnotherPast(RNNRBM):
+    def frame_blocks(self, X):
+        for v, rbms in super().frame_blocks(X):
+            rbms.b = self.xp.roll(rbms.b, 1, axis=0)
+            yield v, rbms
+
+
 MUTANTS = [
+    (WindowsOverTheEnd, "sequences are independent"),
+    (LooksAhead, "sequences are independent"),
+    (WritesItsPast, "methods of sequences are pure"),
+    (BatchIsScaled, "methods of sequences are pure"),
+    (OverflowingPartition, "sequences in other precisions"),
+    (ChainOfAnotherPast, "chains of frames stay"),
     (ContextMovesNoVisibleBias, "fixed history"),
     (ContextMovesNoVisibleBias, "contrastive divergence of sequences"),
     (ContextNewestFirst, "fixed history"),
@@ -156,11 +204,30 @@ def test_wrong_objective_dies(name, objective, identity):
     assert not report.ok
 
 
+def test_a_wrong_path_dies(monkeypatch):
+    """The annealing stops before the target."""
+
+    def short(rbms, n, n_chains, betas, rng):
+        return anneal_frames(rbms, n, n_chains, betas[:-1], rng)
+
+    monkeypatch.setattr("minidgm.checks.catalogue.frames.anneal_frames", short)
+    assert not check_model(RNNRBM, ["annealed frames"], max_examples=4, raises=False).ok
+
+
+SERVICE = [
+    "sequences are independent",
+    "methods of sequences are pure",
+    "sequences in other precisions",
+    "chains of frames stay",
+    "annealed frames",
+]
+
+
 @pytest.mark.parametrize("model", [ConditionalRBM, RNNRBM])
 def test_right_models_hold(model):
-    report = check_model(model, ["24"], max_examples=8)
+    report = check_model(model, ["24", *SERVICE], max_examples=6)
     assert report.ok
-    assert len(report.results) == 4
+    assert len(report.results) == 4 + len(SERVICE)
 
 
 @pytest.mark.parametrize("model", [ConditionalRBM, RNNRBM])

@@ -43,8 +43,8 @@ def test_parts_and_backends_agree(backend, monkeypatch):
     X = sequences(model, (4, 3, 5))
     monkeypatch.setattr("minidgm.evaluation.frames.ROWS", 8)
     twin = model.to(backend)
-    v, rbms = next(iter(model.frame_blocks(X)))
-    w, others = next(iter(twin.frame_blocks([asarray(x, backend) for x in X])))
+    _, rbms = next(iter(model.frame_blocks(X)))
+    _, others = next(iter(twin.frame_blocks([asarray(x, backend) for x in X])))
     left = anneal_frames(rbms, 4, 3, [0.0, 0.5, 1.0], Replay(2))[0]
     right = anneal_frames(others, 4, 3, [0.0, 0.5, 1.0], Replay(2, backend))[0]
     np.testing.assert_allclose(left, to_numpy(right), rtol=1e-12)

@@ -16,6 +16,7 @@ from minidgm.checks.catalogue import (  # noqa: F401
     kernels,
     matching,
     real_valued,
+    frames,
     sequences,
     supervised,
 )
