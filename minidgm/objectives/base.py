@@ -205,8 +205,8 @@ class Objective:
         mean = hidden.mean
         if mean.shape[1:] != self._grads["c"].shape:
             raise ValueError(
-                f"sparsity needs a bias for each hidden unit: {type(model).__name__} has {mean.shape[1]} hidden "
-                f"units and c has shape {self._grads['c'].shape}; use sparsity_cost=0"
+                f"sparsity needs a bias for each hidden unit: {type(model).__name__} has "
+                f"{mean.shape[1]} units and c has shape {self._grads['c'].shape}; use sparsity_cost=0"
             )
         excess = mean.mean(axis=0) - self.sparsity_target + 0.0 * mean  # [n, n_hidden], equal rows
         self._grads["c"] += 2.0 * self.sparsity_cost * hidden.mean_jvp(excess).mean(axis=0)

@@ -100,7 +100,7 @@ def test_a_resumed_run_has_the_same_bits(kind, tmp_path):
 def test_rejecting_everything_warns_after_the_epoch():
     X = np.random.default_rng(0).normal(size=(40, 2)).astype("float32")
     model = MeanCovarianceRBM(2, 1, 2, seed=0)
-    with pytest.warns(RuntimeWarning, match="the chains of HybridPersistent rejected everything .* step size"):
+    with pytest.warns(RuntimeWarning, match=r"chains of HybridPersistent rejected everything .* step size"):
         model.fit(X, objective=HybridPersistent(step_size=1e8), epochs=1, batch_size=20)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -108,7 +108,7 @@ def test_rejecting_everything_warns_after_the_epoch():
 
 
 def test_other_models_and_chains_are_refused():
-    with pytest.raises(TypeError, match=r"HybridPersistent cannot train this RBM: it has no free_energy_input"):
+    with pytest.raises(TypeError, match=r"HybridPersistent cannot train this RBM: it has no free_energy_in"):
         HybridPersistent().gradient(RBM(2, 2), np.zeros((1, 2), "float32"), Generator(0))
     objective = HybridPersistent(n_chains=4)
     objective.gradient(drawn(), np.zeros((2, 2)), Generator(0))

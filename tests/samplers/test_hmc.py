@@ -1,4 +1,4 @@
-"""HMC: leapfrog against the exact flow of a Gaussian, stationarity, detailed balance, adaptation, rejections."""
+"""HMC: leapfrog against its matrix, stationarity, detailed balance, adaptation, rejections."""
 
 import warnings
 
@@ -182,7 +182,7 @@ def test_host_and_strict_device_agree_without_reading(n_factors):
     here, _ = hmc.step(host, hmc.init(v, 0.3), Replay(7, "numpy", False))
     state = hmc.init(xp.asarray(v), 0.3)
     with count_host_reads() as reads:
-        there, info = hmc.step(device, state, Replay(7, "strict", False))
+        there, _info = hmc.step(device, state, Replay(7, "strict", False))
     assert reads.count == 0, reads
     np.testing.assert_allclose(to_numpy(there.v), here.v, rtol=1e-12)
     np.testing.assert_allclose(to_numpy(there.step_size), here.step_size, rtol=1e-12)

@@ -1,4 +1,4 @@
-"""Identities 14, 20 and 21: covariances given by hidden units, and Hamiltonian Monte Carlo on free energies."""
+"""Identities 14, 20 and 21: covariances given by hidden units, Hamiltonian Monte Carlo on free energies."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DRAWS = 4000
     equation="Cov(x | h) = (d^2 E(x, h) / dx dx^T)^-1, positive definite; E(x, h) is least at E[x | h]",
     source=f"{BOOK}, eq. 20.47; Ranzato and Hinton (2010), section 2",
     requires=("energy", "visible_given_hidden", "conditional_precision"),
-    likely_cause="a precision for its inverse, the containment left out, or a pooling weight of the wrong unit",
+    likely_cause="a precision for its inverse, no containment, or a pooling weight of the wrong unit",
     examples=20,
 )
 def conditional_covariance(case: Case) -> Iterator[Comparison]:
