@@ -139,7 +139,7 @@ class Recognition(EnergyModel):
         if rng is None:
             total = self._enumerate(v, expectation)
         else:
-            total = self._log_weights(v, rng, n_samples).mean(axis=0)
+            total = self.log_weights(v, rng, n_samples).mean(axis=0)
         return total - self._log_partition(log_partition)
 
     def log_prob_estimate(
@@ -149,12 +149,12 @@ class Recognition(EnergyModel):
 
         In expectation between `elbo` and log p(v), and rising with ``n_samples``. Arguments as for `elbo`.
         """
-        log_w = self._log_weights(self.check_data(v), rng, n_samples)
+        log_w = self.log_weights(self.check_data(v), rng, n_samples)
         log_k = self.xp.log(self.xp.full((), float(n_samples), dtype="float64"))
         return logsumexp(log_w, axis=0) - log_k - self._log_partition(log_partition)
 
-    def _log_weights(self, v: Any, rng: Any, n_samples: int) -> Any:
-        """log w at draws from q, [n_samples, n], float64."""
+    def log_weights(self, v: Any, rng: Any, n_samples: int) -> Any:
+        """log w at draws from q(h | v), [n_samples, n], float64."""
         rng, n_samples = self.generator(rng), count("n_samples", n_samples)
         draws = [self.log_weight(v, self.infer(v, rng)) for _ in range(n_samples)]
         return self.xp.stack(draws).astype("float64")

@@ -19,6 +19,7 @@ PARTS = ("train", "validation", "test")
 CHEAP_STATES = 2**16
 EXACT_STATES = 2**22
 ROWS = 10_000
+FEW_ROWS = 1000
 
 
 class Every(Callback):
@@ -127,7 +128,7 @@ def evaluate(
     ----------
     model : Model
     data : Dataset
-        At most 10,000 rows of each part are used, evenly spread.
+        At most 10,000 rows of each part are used, evenly spread; 1,000 for a deep belief network.
     n_chains, n_temperatures : int
         Of annealed importance sampling.
     seed : int
@@ -137,33 +138,39 @@ def evaluate(
     Raises
     ------
     TypeError
-        For a model without ``free_energy``.
+        For a model without ``free_energy`` and without a top whose partition function is its own.
     """
     from minidgm import evaluation as ev
     from minidgm.backend import Generator
 
-    if not hasattr(model, "free_energy"):
+    if not hasattr(model, "free_energy") and not hasattr(model, "top"):
         raise TypeError(f"{type(model).__name__} has no free_energy(v): nothing here can measure it")
     step = step or (lambda name: None)
     rows = rows_of(model, data)
+    summed, seen = model, rows["train"]
+    if hasattr(model, "top"):
+        # A deep belief network has the partition function of its top RBM, whose data are inferred states;
+        # each of its rows takes many draws.
+        rows = {part: spread(v, FEW_ROWS) for part, v in rows.items()}
+        summed, seen = model.top, model.transform(seen, model.depth - 1)
     log_z: dict[str, Estimate] = {}
-    if n_terms(model) <= EXACT_STATES:
+    if n_terms(summed) <= EXACT_STATES:
         step("exact log Z")
-        log_z["enumeration"] = ev.log_partition_exact(model)
-    annealed = {
-        "n_chains": n_chains,
-        "n_temperatures": n_temperatures,
-        "base": ev.base_rate(model, rows["train"]),
-    }
+        log_z["enumeration"] = ev.log_partition_exact(summed)
+    annealed = {"n_chains": n_chains, "n_temperatures": n_temperatures, "base": ev.base_rate(summed, seen)}
     forward, backward = Generator(seed, model.backend).spawn(2)
     step("AIS")
-    log_z["AIS"] = ev.ais(model, rng=forward, **annealed)
+    log_z["AIS"] = ev.ais(summed, rng=forward, **annealed)
     step("reverse AIS")
-    log_z["reverse AIS"] = ev.reverse_ais(model, rng=backward, **annealed)
-    figures = [
-        Figure("log-likelihood", by, {part: ev.log_likelihood(model, v, value) for part, v in rows.items()})
-        for by, value in log_z.items()
-    ]
+    log_z["reverse AIS"] = ev.reverse_ais(summed, rng=backward, **annealed)
+    if hasattr(model, "top"):
+        step("bounds")
+        figures = bounds(model, rows, log_z, seed)
+    else:
+        figures = []
+        for by, value in log_z.items():
+            values = {part: ev.log_likelihood(model, v, value) for part, v in rows.items()}
+            figures.append(Figure("log-likelihood", by, values))
     figures += baselines(model, rows)
     if hasattr(model, "pseudo_log_likelihood"):
         step("pseudo-likelihood")
@@ -179,11 +186,23 @@ def evaluate(
         }
         figures.append(Figure("classification error", "p(y | v)", values))
     held_out = {part: v for part, v in rows.items() if part != "train"}
-    if held_out:
+    if held_out and hasattr(model, "free_energy"):
         values = {part: ev.free_energy_gap(model, rows["train"], v) for part, v in held_out.items()}
         figures.append(Figure("free-energy gap to train", "free energies", values))
     label = f"{type(model).__name__}, {model.n_hidden} hidden"
     return Evaluation(log_z, figures, {part: len(v) for part, v in rows.items()}, label)
+
+
+def bounds(model: Any, rows: Mapping[str, Any], log_z: Mapping[str, Estimate], seed: int) -> list[Figure]:
+    """Importance weighting and the variational bound of a model with a recognition net."""
+    from minidgm import evaluation as ev
+
+    figures = []
+    for name, function in (("log-likelihood", ev.importance_weighted), ("lower bound", ev.lower_bound)):
+        for by, value in log_z.items():
+            values = {part: function(model, v, value, seed) for part, v in rows.items()}
+            figures.append(Figure(name, by, values))
+    return figures
 
 
 def baselines(model: Any, rows: Mapping[str, Any]) -> list[Figure]:

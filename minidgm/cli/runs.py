@@ -199,13 +199,15 @@ def clear(folder: Path) -> None:
     """Delete what a run wrote in a folder, and nothing else."""
     for name in OWNED:
         (folder / name).unlink(missing_ok=True)
-    for path in (folder / CHECKPOINT).glob("*step-*.safetensors*"):
-        path.unlink()
+    stages = [path for path in (folder / CHECKPOINT).glob("layer-*") if path.is_dir()]
+    for place in (*stages, folder / CHECKPOINT):
+        for path in place.glob("*step-*.safetensors*"):
+            path.unlink()
     if is_run(folder / LARGER):
         clear(folder / LARGER)
-    for name in (CHECKPOINT, LARGER):
+    for place in (*stages, folder / CHECKPOINT, folder / LARGER):
         with suppress(OSError):  # it is not there, or holds what a run did not write
-            (folder / name).rmdir()
+            place.rmdir()
 
 
 def environment(backend: str) -> dict[str, Any]:

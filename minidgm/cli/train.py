@@ -154,14 +154,13 @@ def train(
         Says how to continue.
     """
     from minidgm.cli.progress import Progress
-    from minidgm.training import Checkpoint, JSONLines, fit
+    from minidgm.training import Checkpoint, JSONLines
 
     options = plan.training
     bar = Progress(label or f"{type(plan.model).__name__} on {plan.data.name}", progress)
     try:
         hooks = [*measurements(plan), JSONLines(folder / runs.METRICS), bar]
-        history = fit(
-            plan.model,
+        history = plan.model.fit(
             plan.data.train,
             objective=plan.objective,
             optimizer=plan.optimizer,

@@ -1,6 +1,7 @@
 """How good a model is: partition functions, likelihoods and monitors, as numbers that say what they are."""
 
 from minidgm.evaluation.ais import ais, ais_between, reverse_ais
+from minidgm.evaluation.bound import importance_weighted, lower_bound
 from minidgm.evaluation.bridge import acceptance_ratio, bridge_sampling
 from minidgm.evaluation.estimate import KINDS, AnnealedEstimate, Estimate
 from minidgm.evaluation.exact import can_sample_exactly, exact_samples, log_partition_exact
@@ -22,9 +23,11 @@ __all__ = [
     "exact_samples",
     "frame_log_likelihood",
     "free_energy_gap",
+    "importance_weighted",
     "linear_betas",
     "log_likelihood",
     "log_partition_exact",
+    "lower_bound",
     "pseudo_likelihood",
     "published_betas",
     "reconstruction_error",
