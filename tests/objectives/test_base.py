@@ -42,8 +42,8 @@ MADE = [(name, kind) for kind in ALL for name in MAKERS if name in fitting(drawn
 
 
 def test_the_product_is_large():
-    """Which objective meets which model."""
-    assert set(MAKERS) == set(registry.objectives())
+    """Which objective meets which model; those of other models are tested in files of their own."""
+    assert set(MAKERS) <= set(registry.objectives())
     assert len(MADE) >= 80
     sampled = {
         "ContrastiveDivergence",
