@@ -253,6 +253,40 @@ class DBM(LayeredInference):
 
         return path_between(self, other)
 
+    # Training
+
+    def pretrain(self, X: Any, **options: Any) -> list[Any]:
+        """Start from doubled RBMs trained layer by layer: `minidgm.boltzmann.dbm_pretraining.pretrain`."""
+        from minidgm.boltzmann.dbm_pretraining import pretrain
+
+        return pretrain(self, X, **options)
+
+    def to_mlp(self, n_classes: int) -> Any:
+        """A `SigmoidClassifier` of `features(v)` that starts as this machine's mean field.
+
+        Layer 1 sees the data and what mean field sends down from layer 2 (Salakhutdinov and Hinton 2009,
+        section 3.4), so that at the start its activities are the mean field's fixed point; layers above see
+        the layer below, doubled where another one is above them.
+        """
+        from minidgm.boltzmann.classifier import SigmoidClassifier
+
+        above = self.sizes[2] if self.depth > 1 else 0
+        sizes = [self.n_visible + above, *self.sizes[1:]]
+        where = {"backend": self.backend, "dtype": self.dtype}
+        net = SigmoidClassifier(sizes, n_classes, self.visible, seed=self.seed, **where)
+        for layer in range(1, self.depth + 1):
+            W = self.params[f"W{layer}"]
+            if layer == 1 and above:
+                W = self.xp.concatenate([W, self.params["W2"].T])
+            net.params[f"W{layer}"] = (2.0 if 1 < layer < self.depth else 1.0) * W
+            net.params[f"b{layer}"] = self.params[f"b{layer}"]
+        return net
+
+    def features(self, v: Any) -> Any:
+        """v and the mean-field means of layer 2 side by side, [n, n_0 + n_2]: what `to_mlp`'s net reads."""
+        v = self.check_data(v)
+        return self.xp.concatenate([v, *self.layers(self.transform(v))[1:2]], axis=1)
+
     def initialize(self, X: Any) -> DBM:
         """Set the visible biases so that zero couplings would give the means of ``X``."""
         mean = self.check_data(X, "X").mean(axis=0)
