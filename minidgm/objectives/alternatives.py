@@ -28,6 +28,7 @@ from typing import Any
 
 from minidgm.arguments import count
 from minidgm.backend import get_xp
+from minidgm.errors import DataError
 from minidgm.objectives.base import Objective
 from minidgm.random import Generator
 from minidgm.samplers import gibbs
@@ -44,7 +45,7 @@ class AlternativesObjective(Objective):
     """Base of the objectives that are sums over units of a function of the gaps.
 
     Rows are states of the units: a gray level p between 0 and 1, which other objectives take for a
-    probability, is compared with 1 - p as if it were a state; binarize such data first.
+    probability, would be compared with 1 - p as if it were a state. `fit` refuses such data.
 
     Parameters
     ----------
@@ -78,6 +79,19 @@ class AlternativesObjective(Objective):
         if reason is None and model.visible.n_states(model.n_visible) == math.inf:
             return f"its {model.visible.name} visible units take infinitely many values"
         return reason
+
+    def check_source(self, model: Any, source: Any) -> None:
+        low, high = getattr(model.visible, "values", (0.0, 1.0))
+        for rows, what in source.blocks():
+            between = (rows != low) & (rows != high)
+            if bool(between.any()):
+                first = int(between.reshape(-1).argmax())
+                raise DataError(
+                    f"{what} holds {float(rows.reshape(-1)[first]):g} (row {first // rows.shape[1]}, column "
+                    f"{first % rows.shape[1]}); {type(self).__name__} compares states of "
+                    f"{model.visible.name} units, {low:g} or {high:g}: binarize the data first "
+                    "(minidgm.datasets.binarized)"
+                )
 
     def rule(self, gaps: Any) -> tuple[Any, Any]:
         """Loss [n] of one unit and its derivatives w [a, n], from the gaps [a, n] of its alternatives."""

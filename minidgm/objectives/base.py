@@ -111,6 +111,9 @@ class Objective:
         """Write the estimator's own gradient into ``grads`` and return its metrics."""
         raise NotImplementedError
 
+    def check_source(self, model: Any, source: Any) -> None:
+        """Refuse training data that this estimator cannot mean; `fit` calls it before the first step."""
+
     def review(self, means: dict[str, float]) -> None:
         """Look at the means of an epoch's metrics, on the host; an estimator may warn."""
 

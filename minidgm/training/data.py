@@ -40,6 +40,10 @@ class Source:
         """Yield the batches of one epoch from the ``start``-th on, on the model's device."""
         raise NotImplementedError
 
+    def blocks(self) -> Iterator[tuple[Any, str]]:
+        """Yield all rows, a block at a time, and the name of each: none where they are not at hand."""
+        return iter(())
+
     def describe(self) -> dict[str, Any]:
         """Return what a resumed run must share, as JSON."""
         raise NotImplementedError
@@ -89,17 +93,16 @@ class Rows(Source):
         self._in_memory = self._home is not None and not isinstance(X, np.memmap)
         self._checked = checker(model, "numpy" if self._home is None else self._home)
         self._after: Any = None
-        if self._home is not None:
-            self._scan()
+        for rows, what in self.blocks():
+            self._checked(rows, what)
 
-    def _scan(self) -> None:
-        """Check all rows, a block at a time, before the first step."""
+    def blocks(self) -> Iterator[tuple[Any, str]]:
         assert self.n_rows is not None
         block = max(1, SCAN // max(1, self.X.shape[1]))
-        for start in range(0, self.n_rows, block):
+        for start in range(0, self.n_rows if self._home is not None else 0, block):
             stop = min(start + block, self.n_rows)
             what = "X" if stop - start == self.n_rows else f"X[{start}:{stop}]"
-            self._checked(self.X[start:stop], what)
+            yield self.X[start:stop], what
 
     def epoch(self, shuffle: Generator, start: int = 0) -> Iterator[Any]:
         assert self.n_rows is not None

@@ -75,8 +75,9 @@ def fit(
     Raises
     ------
     DataError
-        For data that are not a matrix of finite real numbers in the domain of the model. Arrays are checked
-        before the first step, other sources batch by batch.
+        For data that are not a matrix of finite real numbers in the domain of the model, or that the
+        objective cannot mean (``check_source``). Arrays are checked before the first step, other sources
+        batch by batch.
     ValueError, TypeError
         For impossible settings, and for names that are not known (with the nearest one).
     DivergenceError
@@ -103,6 +104,8 @@ def fit(
     source = own_source(X, batch_size) if own_source else as_source(X, model, batch_size)
     if isinstance(source, Rows) and hasattr(model, "begin"):
         model.begin(asarray(spread(source.X, LOOKED_AT), model.backend, model.dtype))
+    if hasattr(objective, "check_source"):
+        objective.check_source(model, source)
     hooks = [as_callback(c) for c in callbacks]
     if validation is not None:
         own_validation = getattr(model, "validation", None)

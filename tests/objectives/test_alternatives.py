@@ -7,8 +7,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from minidgm import RBM, Generator
-from minidgm.backend import get_xp, to_numpy
+from minidgm.backend import asarray, get_xp, to_numpy
 from minidgm.checks import oracle
+from minidgm.errors import DataError
 from minidgm.numerics import logsumexp
 from minidgm.objectives import PseudoLikelihood, RatioMatching, alternatives
 from tests.objectives.helpers import DISCRETE, assert_gradients, drawn, log_visible, plain_only, rows
@@ -161,3 +162,29 @@ def test_refusals():
         PseudoLikelihood().gradient(drawn("gaussian"), np.zeros((1, 2)), Generator(0))
     with pytest.raises(TypeError, match=r"softmax.*PseudoLikelihood"):
         RatioMatching().gradient(drawn("softmax"), np.zeros((1, 4)), Generator(0))
+
+
+@pytest.mark.parametrize("objective", [PseudoLikelihood, RatioMatching])
+@pytest.mark.parametrize(("kind", "states"), [("bernoulli", "0 or 1"), ("spin", "-1 or 1")])
+def test_fit_refuses_gray_levels(objective, kind, states, backend, monkeypatch):
+    """Once, before the first step, and in every block of rows."""
+    monkeypatch.setattr("minidgm.training.data.SCAN", 6)  # two rows of three
+    model = drawn(kind, backend=backend)
+    X = to_numpy(rows(model, 5)).copy()
+    X[3, 1] = 0.25
+    before = to_numpy(model.params.buffer).copy()
+    with pytest.raises(DataError) as caught:
+        model.fit(asarray(X, backend), objective=objective(), epochs=1)
+    assert str(caught.value) == (
+        f"X[2:4] holds 0.25 (row 1, column 1); {objective.__name__} compares states of {kind} units, "
+        f"{states}: binarize the data first (minidgm.datasets.binarized)"
+    )
+    assert (to_numpy(model.params.buffer) == before).all()
+    model.fit(asarray(X, backend), objective="CD", epochs=1)  # there it is a probability
+
+
+def test_fit_takes_states_and_streams():
+    for kind in ("bernoulli", "spin", "softmax"):
+        model = drawn(kind)
+        for X in (rows(model, 5), [rows(model, 2), rows(model, 3)]):
+            assert len(model.fit(X, objective=PseudoLikelihood(), epochs=1)["epoch"]) == 1
