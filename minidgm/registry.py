@@ -16,6 +16,7 @@ from minidgm.errors import unknown
 
 MODELS = {
     "BoltzmannMachine": "minidgm.boltzmann.bm",
+    "ConvolutionalDBN": "minidgm.boltzmann.conv_dbn",
     "ConvolutionalRBM": "minidgm.boltzmann.conv_rbm",
     "ConditionalRBM": "minidgm.boltzmann.conditional_rbm",
     "DBM": "minidgm.boltzmann.dbm",

@@ -222,6 +222,28 @@ class ConvolutionalRBM(ImageModel):
         h = self.hidden_given_visible(v).sample(rng)
         return self.visible_given_hidden(h).sample(rng), h
 
+    def pooled(self, h: Any) -> Any:
+        """Pooling units of detectors h [n, n_hidden], [n, filters * P * Q]: whether any of a block is on."""
+        xp, n, maps = get_xp(h), h.shape[0], self.maps
+        on = xp.sum(xp.reshape(h, (n, maps.P * maps.Q, self.filters, maps.K)), axis=-1)
+        return xp.reshape(xp.transpose(on, (0, 2, 1)), (n, self.filters * maps.P * maps.Q))
+
+    def sample_given_pooled(self, pool: Any, rng: Generator, steps: int = 50) -> Any:
+        """Draw images from p(v | pooling units), [n, n_visible], by ``steps`` Gibbs sweeps of v and h.
+
+        In a block that is on exactly one detector is, with probability softmax(x); in others none. The chain
+        starts from detectors drawn in no field.
+        """
+        xp, maps, n = self.xp, self.maps, pool.shape[0]
+        on = xp.transpose(xp.reshape(pool, (n, self.filters, maps.P * maps.Q)), (0, 2, 1))[..., None]
+        x = xp.zeros((n, maps.P * maps.Q, self.filters, maps.K), dtype=self.dtype)
+        for step in range(count("steps", steps, 0) + 1):
+            h = (rng.categorical(x) * on).reshape(n, self.n_hidden)
+            v = self.visible_given_hidden(h).sample(rng)
+            if step < steps:
+                x = self.hidden_field(v).reshape(x.shape)
+        return v
+
     def fill_hidden(self, v: Any, rng: Any = None, draw: Any = None, mean: Any = None) -> None:
         """Write a draw from p(h | v), its mean, or both, into arrays [n, n_hidden]: the hot twin."""
         out = self.maps.fill_detectors(v, self.params["W"], draw if mean is None else mean)

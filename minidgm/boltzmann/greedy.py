@@ -123,7 +123,7 @@ def fit_greedily(
             validation=held_out,
             callbacks=[relay],
             seed=int(seeds[2 * layer - 2]),
-            checkpoint=_folder(checkpoint, layer),
+            checkpoint=layer_folder(checkpoint, layer),
             resume=resume,
             **options,
         )
@@ -308,7 +308,7 @@ def _steps(callback: Any) -> bool:
     return getattr(type(callback), "on_step_end", Callback.on_step_end) is not Callback.on_step_end
 
 
-def _folder(checkpoint: Any, layer: int) -> Any:
+def layer_folder(checkpoint: Any, layer: int) -> Any:
     """The checkpoint folder of one layer."""
     from minidgm.training.checkpoint import Checkpoint
 
