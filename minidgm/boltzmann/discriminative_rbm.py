@@ -98,8 +98,8 @@ class DiscriminativeRBM(LabelModel):
 
     @classmethod
     def small(cls, like: Any = None, **options: Any) -> DiscriminativeRBM:
-        """An instance of at most 64 joint states (listable units), of the visible type of ``like``."""
-        visible = "bernoulli" if like is None else like.visible
+        """An instance of few joint states, of the visible type of ``like`` if it can be listed, else bits."""
+        visible = like.visible if like is not None and like.visible.bounded else "bernoulli"
         return cls(getattr(visible, "k", 1) * 2, 2, n_classes=3, visible=visible, **options)
 
     # Energy and densities

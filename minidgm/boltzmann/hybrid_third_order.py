@@ -236,16 +236,17 @@ class HybridThirdOrderRBM(LabelModel):
         minus_w = -xp.ones(v.shape[0], dtype=v.dtype) if weights is None else -weights
         weighted = minus_w[:, None] * h
         pairs = y[:, :, None] * weighted[:, None, : self.n_gated]  # [n, n_classes, n_gated]
-        return self._write(inputs, pairs, weighted[:, self.n_gated :], minus_w[:, None] * y, out)
+        out = self._couplings(inputs, pairs, weighted[:, self.n_gated :], out)
+        out["b"][...], out["d"][...] = minus_w @ inputs, minus_w @ y
+        out["c"][...], out["e"][...] = minus_w @ h[:, : self.n_gated], minus_w @ h[:, self.n_gated :]
+        return out
 
-    def _write(self, v: Any, pairs: Any, free: Any, labels: Any, out: Any) -> Any:
-        """Sums of v (x) pairs and of v (x) free, and of all of them for the biases."""
+    def _couplings(self, v: Any, pairs: Any, free: Any, out: Any) -> Any:
+        """Write the sums of v (x) pairs and of v (x) free for W and V."""
         out = self.zero_gradient() if out is None else out
         n, wide = v.shape[0], self.n_classes * self.n_gated
         out["W"].reshape((self.n_visible, wide))[...] = v.T @ pairs.reshape((n, wide))
-        out["V"][...], out["b"][...] = v.T @ free, labels.sum(axis=1) @ v
-        out["c"][...], out["d"][...] = pairs.sum(axis=(0, 1)), labels.sum(axis=0)
-        out["e"][...] = free.sum(axis=0)
+        out["V"][...] = v.T @ free
         return out
 
     def free_energy_gradient(self, v: Any, weights: Any = None, out: Any = None) -> Any:
@@ -262,5 +263,9 @@ class HybridThirdOrderRBM(LabelModel):
         p = self.params
         field = self.input_field(v) if field is None else field
         pairs = -weights[:, :, None] * sigmoid(field)
-        free = -weights.sum(axis=1, keepdims=True) * sigmoid(v @ p["V"] + p["e"])
-        return self._write(v, pairs, free, -weights, out)
+        totals = weights.sum(axis=1)
+        free = -totals[:, None] * sigmoid(v @ p["V"] + p["e"])
+        out = self._couplings(v, pairs, free, out)
+        out["b"][...], out["d"][...] = -(totals @ v), -weights.sum(axis=0)
+        out["c"][...], out["e"][...] = pairs.sum(axis=(0, 1)), free.sum(axis=0)
+        return out

@@ -135,6 +135,8 @@ class Joined(Unit):
     def states(
         self, n: int, start: int = 0, stop: int | None = None, xp: Any = None, dtype: Any = "float64"
     ) -> Any:
+        if not self.bounded:
+            raise TypeError(f"{self.name} take infinitely many values and cannot be enumerated")
         xp = xp or get_xp()
         index = xp.arange(start, int(self.n_states(n)) if stop is None else stop)
         blocks: list[Any] = []

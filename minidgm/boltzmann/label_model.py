@@ -310,10 +310,10 @@ class LabelModel(EnergyModel):
         """A sweep that keeps the labels of rows [v | y]: leaves p(v, h | y) invariant."""
         raise NotImplementedError
 
-    def complete(self, x: Any, rng: Generator) -> Any:
-        """Rows in which a missing label is drawn from p(y | v)."""
+    def complete(self, x: Any, rng: Generator, log_p: Any = None) -> Any:
+        """Rows in which a missing label is drawn from p(y | v), whose logarithm is ``log_p`` if known."""
         v, y = self.split(x)
-        drawn = self.labels.sample(self.label_log_prob(v), rng)
+        drawn = self.labels.sample(self.label_log_prob(v) if log_p is None else log_p, rng)
         known = y.sum(axis=1, keepdims=True)
         return get_xp(x).concatenate([v, y + (1.0 - known) * drawn], axis=1)
 

@@ -33,8 +33,8 @@ class DiscriminativeLikelihood(Objective):
 
     Notes
     -----
-    Rows without label have weight 0. Metrics over the batch's labelled rows, before the step: ``loss``, the
-    mean of -log p(y|v) in nats, exact; ``error``, the share of wrong predictions.
+    Rows without label have weight 0. Metrics over the batch's labelled rows, before the step (0 where there
+    are none): ``loss``, the mean of -log p(y|v) in nats, exact; ``error``, the share of wrong predictions.
 
     Examples
     --------

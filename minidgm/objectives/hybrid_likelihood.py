@@ -101,16 +101,16 @@ class HybridLikelihood(Objective):
         model.label_gradient(v, weights / n, grads, field)
         if self.alpha or beta:
             pull = (self.alpha * labelled + beta * (1.0 - labelled))[:, 0] / n
-            chains = self._chains(model, batch, rng)
+            chains = self._chains(model, batch, log_p, rng)
             if self.n_chains is not None:
                 pull = xp.zeros(self.n_chains, dtype=v.dtype) + pull.sum() / self.n_chains
             grads.buffer += model.free_energy_gradient(chains, -pull).buffer
         return label_metrics(log_p, y)
 
-    def _chains(self, model: Any, batch: Any, rng: Any) -> Any:
+    def _chains(self, model: Any, batch: Any, log_p: Any, rng: Any) -> Any:
         """Rows of the model: k sweeps from the batch, or the persistent chains k sweeps on."""
         if self.n_chains is None:
-            x = model.complete(batch, rng)
+            x = model.complete(batch, rng, log_p)
         else:
             if "v" not in self._state:
                 self._state["v"] = model.sample(self.n_chains, rng, steps=0)

@@ -111,9 +111,9 @@ class UnlabelledRowsLeftOutOfTheMean(DiscriminativeLikelihood):
 
 
 class UnlabelledChainOfALabelledRow(HybridLikelihood):
-    def _chains(self, model: Any, batch: Any, rng: Any) -> Any:
+    def _chains(self, model: Any, batch: Any, log_p: Any, rng: Any) -> Any:
         v, y = model.split(batch)
-        return super()._chains(model, np.concatenate([v, 0.0 * y], axis=1), rng)
+        return super()._chains(model, np.concatenate([v, 0.0 * y], axis=1), log_p, rng)
 
 
 class ChainsOfAlphaOnly(HybridLikelihood):
@@ -122,7 +122,9 @@ class ChainsOfAlphaOnly(HybridLikelihood):
     def estimate(self, model: Any, batch: Any, rng: Any, grads: Any) -> dict[str, Any]:
         metrics = super().estimate(model, batch, rng, grads)
         if float(known(model.split(batch)[1]).sum()) < len(batch) and self.beta:
-            part = model.free_energy_gradient(self._chains(model, batch, rng), np.full(len(batch), 1.0))
+            log_p = model.label_log_prob(model.split(batch)[0])
+            chains = self._chains(model, batch, log_p, rng)
+            part = model.free_energy_gradient(chains, np.full(len(batch), 1.0))
             grads.buffer += (self.beta - self.alpha) * part.buffer / len(batch)
         return metrics
 
