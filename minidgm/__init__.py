@@ -39,7 +39,7 @@ _LAZY = {
     "load": "minidgm.serialization",
 }
 _MODULES = (
-    "backend", "boltzmann", "checks", "datasets", "distributions", "errors", "evaluation", "kernels",
+    "backend", "boltzmann", "checks", "datasets", "distributions", "errors", "evaluation", "kernels", "nn",
     "numerics", "objectives", "optim", "parameters", "plotting", "samplers", "serialization", "training",
 )  # fmt: skip
 
