@@ -36,7 +36,7 @@ SWEEPS = 10
     equation="chains at p: E[VariationalSML gradient] = d/dtheta mean (E(v, mu) - H(q) + log Z), mu fixed",
     source=f"{BOOK}, algorithm 20.1 and eq. 20.35",
     requires=NEEDS,
-    likely_cause="chains divided by the batch's size, means of layers that were drawn together, a stale layer",
+    likely_cause="chains divided by the batch's size, means of layers that were drawn together, stale layers",
     largest=3.0,
     examples=2,
     applies=lambda s: s.cannot_train("VariationalSML") or few_states(s),
