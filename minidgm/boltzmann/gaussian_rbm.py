@@ -24,8 +24,8 @@ every mean along. Here W, b, c and log sigma have no dimension. If the data are 
 same training takes place with sigma multiplied by it: one learning rate serves all scales. What remains:
 
 * deviations start at the data's (`initialize`, which `fit` calls for an untrained model);
-* a column that never varies would draw its precision to infinity: `project`, after each step, keeps sigma
-  above 1 % of the root mean square over all columns;
+* a column that never varies would draw its precision to infinity: it starts at 1 % of the root mean square
+  over all columns, and `project`, after each step, keeps every sigma above 0.1 % of it;
 * hidden biases start at -|W_j|^2 / 2, which makes the weight of a component not depend on |W_j|.
 
 Data far from zero (a mean of many deviations) make b large and couple it to sigma: subtract a mean first.
@@ -49,7 +49,8 @@ from minidgm.numerics import logsumexp, softplus
 from minidgm.parameters import Parameters
 
 LOG_2PI = 1.8378770664093453
-FLOOR = 0.01  # smallest deviation of a column, over the root mean square of all
+FLOOR = 0.001  # smallest deviation of a column, over the root mean square of all
+CONSTANT = 0.01  # the same for a column that never varies in the data, to start from
 MAX_COMPONENTS = 2**16
 
 
@@ -284,6 +285,17 @@ class GaussianRBM(EnergyModel):
         """sum_i w_i dF(v_i)/dtheta: the energy's, at the mean of h, which enters linearly; exact."""
         return self.energy_gradient(v, self.hidden_given_visible(v).mean, weights, out)
 
+    def hidden_free_energy_gradient(self, h: Any, weights: Any = None, out: Any = None) -> Any:
+        """sum_i w_i dF(h_i)/dtheta of `hidden_free_energy`, exact: -(W h) h^T, 0, -h and 1/2 a precision."""
+        xp = get_xp(h, weights)
+        out = self.zero_gradient() if out is None else out
+        wh = h if weights is None else weights[:, None] * h
+        xp.matmul((h @ self.params["W"].T).T, -wh, out=out["W"])
+        total = h.shape[0] if weights is None else weights.sum()
+        out["c"][...], out["b"][...] = -wh.sum(axis=0), 0.0
+        out["visible_log_precision"][...] = 0.5 * total
+        return out
+
     def center_gradient(self, grads: Any, mu: Any, lam: Any) -> Any:
         """Turn a gradient into that of centred hidden units, in place; lam [n_hidden] are their means.
 
@@ -307,7 +319,7 @@ class GaussianRBM(EnergyModel):
     # Training, annealing
 
     def project(self) -> None:
-        """Keep every sigma above 1 % of the root mean square of all: a column that never varies has none."""
+        """Keep every sigma above 0.1 % of the root mean square of all, for columns that never vary."""
         xp, log_precision = self.xp, self.params["visible_log_precision"]
         mean_square = xp.exp(-log_precision).mean()
         xp.minimum(log_precision, -xp.log(FLOOR * FLOOR * mean_square), out=log_precision)
@@ -329,8 +341,9 @@ class GaussianRBM(EnergyModel):
         W = self.params["W"].astype("float64")
         variance = X.var(axis=0)
         overall = variance.mean()
-        floor = self.xp.where(overall > 0.0, FLOOR * FLOOR * overall, 1.0)
-        variance = self.xp.maximum(variance, floor) / (1.0 + 0.25 * (W * W).sum(axis=1))
+        unit = self.xp.where(overall > 0.0, overall, 1.0 / CONSTANT**2)
+        least = self.xp.where(variance > 1e-12 * overall, FLOOR * FLOOR, CONSTANT * CONSTANT) * unit
+        variance = self.xp.maximum(variance, least) / (1.0 + 0.25 * (W * W).sum(axis=1))
         self.params["visible_log_precision"][...] = -self.xp.log(variance)
         self.params["b"][...] = X.mean(axis=0) / self.xp.sqrt(variance) - 0.5 * W.sum(axis=1)
         return self
