@@ -5,6 +5,7 @@ Written once for both: they differ only in what a subclass says about its covari
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from minidgm.backend import get_xp
@@ -27,7 +28,7 @@ class MeanCovariance(MeanCovarianceEnergy):
         self._base_gradient(h_c, weights, out)
 
     def _fill_covariance_mean(self, s: Any) -> None:
-        """Overwrite s = 2 u with E[h^c | x], [n, n_covariance]."""
+        """Overwrite s = 2 u with E[h^c | x], both [n_covariance, n]: a unit a row."""
         raise NotImplementedError
 
     # Gradients in the parameters
@@ -91,27 +92,42 @@ class MeanCovariance(MeanCovarianceEnergy):
         h_m = sigmoid(self.mean_unit_field(v))
         return xp.exp(params["visible_log_precision"]) * v - params["b"] - h_m @ params["W"].T + pull
 
-    def fill_free_energy_input_gradient(self, v: Any, out: Any, scratch: Workspace) -> None:
-        """The hot twin of `free_energy_input_gradient`: writes into ``out``, in reused arrays."""
-        params, xp, n = self.params, get_xp(v, out), v.shape[0]
-        W, R = params["W"], params["R"]
-        t = xp.matmul(v, R, out=scratch.array("t", (n, R.shape[1]), v))
-        u = scratch.array("u", (n, self.n_covariance), v)
-        g = scratch.array("g", t.shape, v)
-        if self.n_factors is None:
-            xp.multiply(t, t, out=u)
-            self._fill_covariance_mean(u)
-            xp.multiply(t, u, out=t)
-        else:
-            xp.matmul(xp.multiply(t, t, out=g), params["P"], out=u)
-            self._fill_covariance_mean(u)
-            xp.multiply(t, xp.matmul(u, params["P"].T, out=g), out=t)
-        xp.matmul(t, R.T, out=out)
-        part = scratch.array("part", v.shape, v)
-        if self.n_mean:
-            h_m = xp.matmul(v, W, out=scratch.array("h_m", (n, self.n_mean), v))
-            sigmoid_(h_m, bias=params["c"][: self.n_mean])
-            xp.subtract(out, xp.matmul(h_m, W.T, out=part), out=out)
-        precision = xp.exp(params["visible_log_precision"])
-        xp.add(out, xp.multiply(v, precision, out=part), out=out)
-        xp.subtract(out, params["b"], out=out)
+    def input_gradient_in_place(self, n: int, scratch: Workspace) -> Callable[[Any, Any], None]:
+        """The hot twin of `free_energy_input_gradient`: a function that writes dF/dx of x [n, n_visible].
+
+        What depends on the parameters alone is laid out once, for a whole trajectory: filters one below the
+        other, so that their products with x, and those back to x, are one each. Here a unit is a row, which
+        keeps every block of units contiguous. Valid until a parameter or ``scratch`` changes.
+
+        Returns
+        -------
+        callable
+            ``fill(v, out)``.
+        """
+        params, W, R = self.params, self.params["W"], self.params["R"]
+        xp, (d, f), m = get_xp(R), R.shape, self.n_mean
+        there, back = scratch.array("there", (f + m, d), R), scratch.array("back", (f + m, d), R)
+        there[:f], there[f:], back[:f], back[f:] = R.T, W.T, R.T, -W.T
+        shapes = {"z": f + m, "u": self.n_covariance, "g": f}
+        z, u, g = (scratch.array(name, (rows, n), R) for name, rows in shapes.items())
+        t, h_m, c = z[:f], z[f:], params["c"][:m, None]
+        precision, b, part = scratch.array("rows", (3, n, d), R)
+        precision[...], b[...] = xp.exp(params["visible_log_precision"]), params["b"]
+
+        def fill(v: Any, out: Any) -> None:
+            xp.matmul(there, v.T, out=z)
+            if self.n_factors is None:
+                xp.multiply(t, t, out=u)
+                self._fill_covariance_mean(u)
+                xp.multiply(t, u, out=t)
+            else:
+                xp.matmul(params["P"].T, xp.multiply(t, t, out=g), out=u)
+                self._fill_covariance_mean(u)
+                xp.multiply(t, xp.matmul(params["P"], u, out=g), out=t)
+            if m:
+                sigmoid_(xp.add(h_m, c, out=h_m))
+            xp.matmul(z.T, back, out=out)
+            xp.add(out, xp.multiply(v, precision, out=part), out=out)
+            xp.subtract(out, b, out=out)
+
+        return fill

@@ -106,8 +106,9 @@ class MeanCovarianceRBM(MeanCovariance):
         out["c"][self.n_mean :] = -(weights @ h_c)
 
     def _fill_covariance_mean(self, s: Any) -> None:
-        get_xp(s).multiply(s, -0.5, out=s)
-        sigmoid_(s, bias=self._bias)
+        xp = get_xp(s)
+        xp.multiply(s, -0.5, out=s)
+        sigmoid_(xp.add(s, self._bias[:, None], out=s))
 
     # Exact values, by the hidden states
 

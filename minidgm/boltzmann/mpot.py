@@ -135,7 +135,7 @@ class MeanProductOfStudentT(MeanCovariance):
         xp = get_xp(s)
         xp.multiply(s, 0.5, out=s)
         xp.add(s, 1.0, out=s)
-        xp.divide(self.gamma, s, out=s)
+        xp.divide(self.gamma[:, None], s, out=s)
 
     # Exact values, by quadrature
 

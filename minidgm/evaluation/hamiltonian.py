@@ -13,7 +13,7 @@ E[w] = Z_B / Z_A.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -73,15 +73,16 @@ class Between:
         first = (1.0 - self.beta) * self.a.free_energy_input_gradient(v)
         return first + self.beta * self.b.free_energy_input_gradient(v)
 
-    def fill_free_energy_input_gradient(self, v: Any, out: Any, scratch: Workspace) -> None:
-        """The same, into ``out``; B in its own buffers where it has them."""
-        fill = getattr(self.b, "fill_free_energy_input_gradient", None)
-        if fill is None:
-            out[...] = self.b.free_energy_input_gradient(v)
-        else:
-            fill(v, out, scratch)
-        out *= self.beta
-        out += (1.0 - self.beta) * self.a.free_energy_input_gradient(v)
+    def input_gradient_in_place(self, n: int, scratch: Workspace) -> Callable[[Any, Any], None]:
+        """The same as a function ``fill(v, out)``; B in its own buffers."""
+        fill_b = self.b.input_gradient_in_place(n, scratch)
+
+        def fill(v: Any, out: Any) -> None:
+            fill_b(v, out)
+            out *= self.beta
+            out += (1.0 - self.beta) * self.a.free_energy_input_gradient(v)
+
+        return fill
 
 
 class FreeEnergyPath(Path):

@@ -19,8 +19,8 @@ defaults, less 16 % when nothing is. A step size that follows the chains' past i
 ``adaptation=0`` freezes it.
 
 U is ``model.free_energy`` with ``model.free_energy_input_gradient``, or else ``model.energy`` of v alone with
-``model.energy_input_gradient``. A model that also has ``fill_free_energy_input_gradient(v, out, scratch)`` is
-moved in buffers.
+``model.energy_input_gradient``. A model that also has ``input_gradient_in_place(m, scratch)``, which returns a
+function ``fill(v, out)``, is moved in buffers.
 
 >>> import numpy as np
 >>> from minidgm import Generator, MeanCovarianceRBM
@@ -113,13 +113,10 @@ def step(
     p = rng.normal(v.shape, dtype=str(v.dtype))
     with _quiet(v):
         before = energy(v) + 0.5 * xp.sum(p * p, axis=1)
-        if hasattr(model, "fill_free_energy_input_gradient"):
+        if hasattr(model, "input_gradient_in_place"):
             work = Workspace() if scratch is None else scratch
-
-            def fill(x: Any, out: Any) -> None:
-                model.fill_free_energy_input_gradient(x, out, work)
-
-            end, p = v.copy(), p
+            end = v.copy()
+            fill = model.input_gradient_in_place(v.shape[0], work)
             leapfrog_in_place(fill, end, p, step_size, n_leapfrog, work)
         else:
             end, p = leapfrog(gradient, v, p, step_size, n_leapfrog)

@@ -66,9 +66,14 @@ class ForceInBuffersHalf(MeanCovarianceRBM):
 
 
 class SpoilsItsInput(MeanCovarianceRBM):
-    def fill_free_energy_input_gradient(self, v, out, scratch):
-        super().fill_free_energy_input_gradient(v, out, scratch)
-        v *= 0.5
+    def input_gradient_in_place(self, n, scratch):
+        fill = super().input_gradient_in_place(n, scratch)
+
+        def spoil(v, out):
+            fill(v, out)
+            v *= 0.5
+
+        return spoil
 
 
 class GammaForGammaMinusOne(MeanProductOfStudentT):

@@ -32,8 +32,11 @@ class Normal:
 
 
 class Filled(Normal):
-    def fill_free_energy_input_gradient(self, v, out, scratch):
-        out[...] = self.free_energy_input_gradient(v)
+    def input_gradient_in_place(self, m, scratch):
+        def fill(v, out):
+            out[...] = self.free_energy_input_gradient(v)
+
+        return fill
 
 
 class OfEnergy:
