@@ -1,6 +1,6 @@
 """Feed-forward classifier of sigmoid layers, whose weights another model may provide (Deep Learning, 20.3).
 
-    h_l = sigmoid(h_(l-1) W_l + b_l),  h_0 = v;      p(y = k | v) = softmax(h_L U + d)_k        (20.23, 20.24)
+    h_l = sigmoid(h_(l-1) W_l + b_l),  h_0 = v;      p(y = k | v) = softmax(h_L U + d)_k
 
 | symbol | shape | meaning |
 |---|---|---|

@@ -11,7 +11,7 @@ out exactly and only h_1 ... h_(L-1) are drawn. With the importance weight
     E_q[w] / Z = p(v)                                     (importance sampling)
     E_q[log w] - log Z <= E[log 1/K sum_k w_k] - log Z <= log p(v)     (Jensen: bound, then K-sample bound)
 
-(Hinton, Osindero and Teh 2006, equation 5 and appendix; Burda, Grosse and Salakhutdinov 2016).
+(Hinton, Osindero and Teh 2006, section 4; Burda, Grosse and Salakhutdinov 2016).
 """
 
 from __future__ import annotations
