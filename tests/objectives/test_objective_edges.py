@@ -1,5 +1,7 @@
 """Edges of the objectives: defaults, messages in full, what the model is handed, paths, blocks, seeds."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -20,6 +22,7 @@ from minidgm.objectives import (
     ScoreMatching,
     TemperedPersistent,
     alternatives,
+    exact_likelihood,
 )
 from minidgm.objectives.base import Workspace
 from minidgm.parameters import Parameters
@@ -101,6 +104,13 @@ class Bare:
             setattr(self, name, lambda *a, **k: None)
 
 
+def joined():
+    """An RBM whose rows are said to join units of several types."""
+    model = drawn("bernoulli")
+    model.row_unit = model.visible
+    return model
+
+
 SCORES = ("score", "score_vjp", "score_divergence", "score_divergence_gradient")
 
 
@@ -134,6 +144,11 @@ SCORES = ("score", "score_vjp", "score_divergence", "score_divergence_gradient")
             drawn("gaussian"),
             "PseudoLikelihood cannot train this RBM: its gaussian visible units take infinitely many "
             "values. ",
+        ),
+        (
+            PseudoLikelihood,
+            joined(),
+            "PseudoLikelihood cannot train this RBM: its rows hold units of several types. ",
         ),
         (
             RatioMatching,
@@ -329,6 +344,32 @@ def test_sparsity_of_a_dead_unit_is_finite():
     sparse, _ = ExactLikelihood(sparsity_target=0.1, sparsity_cost=1.0).gradient(model, v, None)
     assert sparse["c"][0] == plain["c"][0]
     assert sparse["c"][1] != plain["c"][1]
+
+
+def test_a_model_s_own_sparsity_moves_its_hidden_biases():
+    class Shared(RBM):
+        def sparsity_gradient(self, batch, target):
+            return target * batch.sum(axis=0)[:2]
+
+    model = Shared(3, 2, dtype="float64", seed=0)
+    v = np.array([[1.0, 0.0, 1.0], [1.0, 1.0, 0.0]])
+    plain, _ = ExactLikelihood().gradient(model, v, None)
+    sparse, _ = ExactLikelihood(sparsity_target=0.25, sparsity_cost=8.0).gradient(model, v, None)
+    np.testing.assert_allclose(sparse["c"] - plain["c"], [4.0, 2.0], rtol=1e-13)
+
+
+def test_exact_likelihood_lists_rows_where_they_are_the_smaller_side():
+    """Rows of two columns and of a unit of their own; without them the visible units."""
+    unit = Bernoulli()
+    model = SimpleNamespace(visible="of three", n_visible=3, free_energy=1, free_energy_gradient=2)
+    assert exact_likelihood._smaller_side(model) == ("of three", 3, 1, 2)
+    model.row_unit, model.n_columns = unit, 2
+    assert exact_likelihood._smaller_side(model) == (unit, 2, 1, 2)
+    model.hidden, model.n_hidden = unit, 2
+    model.hidden_free_energy, model.hidden_free_energy_gradient = 3, 4
+    assert exact_likelihood._smaller_side(model) == (unit, 2, 3, 4)
+    model.n_hidden = 3
+    assert exact_likelihood._smaller_side(model) == (unit, 2, 1, 2)
 
 
 def test_swap_rate_of_two_temperatures():
