@@ -101,7 +101,7 @@ class ConditionalRBM(SequenceModel):
         self.params = Parameters(shapes, backend=self.backend, dtype=self.dtype)
         rng = Generator(seed, self.backend)
         for name in ("W", "A", "B"):
-            self.params[name][...] = 0.01 * rng.normal(shapes[name], dtype=self.dtype)
+            self.params[name][...] = 0.1 * rng.normal(shapes[name], dtype=self.dtype)
 
     def config(self) -> dict[str, Any]:
         sizes = {"n_visible": self.n_visible, "n_hidden": self.n_hidden, "n_context": self.n_context}

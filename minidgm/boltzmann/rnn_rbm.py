@@ -105,8 +105,9 @@ class RNNRBM(SequenceModel):
         shapes |= {f"visible_{name}": shape for name, shape in own.items()}
         self.params = Parameters(shapes, backend=self.backend, dtype=self.dtype)
         rng = Generator(seed, self.backend)
-        for name in ("W", "A", "B", "F", "R"):
-            self.params[name][...] = 0.01 * rng.normal(shapes[name], dtype=self.dtype)
+        # Of a radius about 1, R lets the state remember at first; with a small one no gradient comes far back.
+        for name, scale in (("W", 0.1), ("A", 0.1), ("B", 0.1), ("F", 0.1), ("R", n_u**-0.5)):
+            self.params[name][...] = scale * rng.normal(shapes[name], dtype=self.dtype)
 
     def config(self) -> dict[str, Any]:
         sizes = {"n_visible": self.n_visible, "n_hidden": self.n_hidden, "n_recurrent": self.n_recurrent}

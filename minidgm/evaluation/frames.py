@@ -133,6 +133,8 @@ def anneal_frames(
         xp.add(x, c, out=x)
         change = rbms.hidden.cgf(there * x) - rbms.hidden.cgf(here * x)
         log_w += (there - here) * xp.sum(v * drift, axis=-1) + xp.sum(change, axis=-1)
+        if there == betas[-1]:
+            break  # where the chain goes from here weighs nothing
         h = rbms.hidden.sample(xp.multiply(x, there, out=x), rng, out=x)
         xp.multiply(h, there, out=h)
         xp.matmul(h, rbms.W.T, out=y)
