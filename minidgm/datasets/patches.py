@@ -280,7 +280,7 @@ def _draw(stack: np.ndarray, size: int, sizes: list[int], seed: int) -> list[np.
     """Patches [n_part, d] of each part, from the cells of its own."""
     words = np.random.PCG64(np.random.SeedSequence(seed))  # the stream of words that NumPy never changes
     m, height, width = stack.shape[:3]
-    side = max(2 * size, min(8 * size, int(np.sqrt(m * height * width / _CELLS))))
+    side = max(2 * size, min(4 * size, int(np.sqrt(m * height * width / _CELLS))))
     cells = np.array(
         [
             (i, top, left, min(top + side, height), min(left + side, width))
