@@ -8,7 +8,7 @@ import pytest
 from minidgm import RBM, BoltzmannMachine, Generator
 from minidgm.backend import get_backend
 from minidgm.boltzmann import bm
-from minidgm.boltzmann.units import Bernoulli
+from minidgm.boltzmann.units import Bernoulli, Gaussian
 from minidgm.checks.strict import count_host_reads
 from minidgm.objectives import (
     ContrastiveDivergence,
@@ -104,6 +104,12 @@ class Bare:
             setattr(self, name, lambda *a, **k: None)
 
 
+def endless():
+    model = Bare("free_energy", "free_energy_gradient", "log_partition")
+    model.visible = Gaussian()
+    return model
+
+
 def joined():
     """An RBM whose rows are said to join units of several types."""
     model = drawn("bernoulli")
@@ -133,6 +139,11 @@ SCORES = ("score", "score_vjp", "score_divergence", "score_divergence_gradient")
             Bare("free_energy", "free_energy_gradient", "log_partition", *SCORES),
             "ExactLikelihood cannot train this Bare: its visible states cannot be listed (no `visible` "
             "unit). Objectives that fit: ScoreMatching, DenoisingScoreMatching.",
+        ),
+        (
+            ExactLikelihood,
+            endless(),
+            "ExactLikelihood cannot train this Bare: neither side's states can be listed. ",
         ),
         (
             PseudoLikelihood,
@@ -319,6 +330,36 @@ def test_mean_field_never_waits_for_the_device(cls):
     with count_host_reads() as reads:
         objective.gradient(model, model.xp.zeros((2, 2), dtype="float32"), Generator(0, "strict"))
     assert reads.count == 0
+
+
+class Filled(RBM):
+    """Fills arrays by itself and changes a map, so that the RBM's own products do not speak for it."""
+
+    def hidden_field(self, v):
+        return v @ self.params["W"] + self.params["c"]
+
+    def fill_hidden(self, v, rng=None, draw=None, mean=None):
+        self.hidden.fill(v @ self.params["W"], self.params["c"], rng, draw, mean)
+
+    def fill_visible(self, h, rng=None, draw=None, mean=None):
+        self.visible.fill(h @ self.params["W"].T, self.params["b"], rng, draw, mean)
+
+
+@pytest.mark.parametrize("k", [1, 2])
+@pytest.mark.parametrize("make", [ContrastiveDivergence, lambda k: PersistentContrastiveDivergence(k, 5)])
+def test_models_that_fill_arrays_themselves_are_trained_through_their_fills(make, k):
+    models = [cls(4, 3, dtype="float64") for cls in (Filled, RBM)]
+    results = []
+    for model in models:
+        model.params.buffer[...] = np.random.default_rng(1).normal(size=model.params.size)
+        objective, rng = make(k), Generator(2)
+        for n in (3, 5):
+            grads, metrics = objective.gradient(model, np.eye(4)[:n], rng)
+        results.append((grads.buffer, metrics, objective.state))
+    np.testing.assert_allclose(results[0][0], results[1][0], rtol=1e-12, atol=1e-14)
+    assert results[0][1] == pytest.approx(results[1][1])
+    for name, value in results[1][2].items():
+        np.testing.assert_array_equal(results[0][2][name], value)
 
 
 @pytest.mark.parametrize("cls", [ContrastiveDivergence, PersistentContrastiveDivergence])
