@@ -53,6 +53,12 @@ TESTS = {
     "tempered chains stay": "tests/samplers/test_tempering.py::test_product_distribution_stays",
     "pseudo-likelihood objective": "tests/objectives/test_alternatives.py::test_gradient_of_the_objective",
     "ratio matching objective": "tests/objectives/test_alternatives.py::test_gradient_of_the_objective",
+    "annealed frames": "tests/evaluation/test_frames.py::test_weights_average_to_the_partition_function",
+    "chains of frames stay": "tests/boltzmann/test_biased_rbms.py"
+    "::test_chains_leave_every_distribution_as_it_is",
+    "likelihood of sequences": "tests/boltzmann/test_biased_rbms.py::test_expected_gradient_is_that_of_log_z",
+    "contrastive divergence of sequences": "tests/objectives/test_conditional.py"
+    "::test_many_sweeps_tend_to_the_likelihood",
 }
 
 
@@ -93,9 +99,16 @@ class Identities(SphinxDirective):
 
     def test(self, name: str) -> nodes.Node:
         """A link to the test that proves an identity by hand, or to the one that runs the checker's."""
-        stem = {"RBM": "test_rbm", "BoltzmannMachine": "test_bm"}[self.arguments[0]]
-        path, _, function = TESTS.get(name, EITHER).format(stem).partition("::")
-        line = locate(path, function)[0] if function else 1
+        from minidgm import registry
+
+        module = registry.models().modules[self.arguments[0]]
+        own = f"tests/{module.split('.')[1]}/test_{module.split('.')[-1]}.py"
+        usual = EITHER if self.arguments[0] in ("RBM", "BoltzmannMachine") else own
+        path, _, function = TESTS.get(name, usual).format(Path(own).stem).partition("::")
+        try:
+            line = locate(path, function)[0] if function else 1
+        except (LookupError, OSError):  # this model's tests prove it under another name
+            path, line = own, 1
         return source_link(self.env, path, line, Path(path).name)
 
 
