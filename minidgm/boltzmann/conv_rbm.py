@@ -317,19 +317,18 @@ class ConvolutionalRBM(ImageModel):
             out[f"visible_{name}"][...] = value.reshape(self.image_shape[0], -1).sum(axis=1)
         return out
 
-    def sparsity_gradient(self, v: Any, target: float) -> Any:
-        """d/dc of sum_k (q_k - target)^2, [filters]; q_k: mean of filter k's detectors over places and rows.
+    def sparsity_gradient(self, means: Any, target: float) -> Any:
+        """d/dc of sum_k (q_k - target)^2, [filters], from the hidden means [n, n_hidden] of a batch.
 
-        dq_k/dc_l is the covariance of the detectors of k with those of l, given v: within a block and a
-        filter only. (Lee et al. 2009 move c_k by target - q_k: the same sign.)
+        q_k is the mean of filter k's detectors over places and rows: P / K on average, P the probability of a
+        pooling unit. In a block P = S / (1 + S) with S = sum exp(x), so that dP/dc_k = P (1 - P), and
+
+            d/dc_k = 2 (q_k - target) <P (1 - P)> / K.       (Lee et al. 2009 leave the last factor out.)
         """
         maps = self.maps
-        hidden = self.hidden_given_visible(v)
-        blocks = (-1, self.filters, maps.K)
-        q = hidden.mean.reshape(blocks).mean(axis=(0, 2))  # [filters]
-        direction = (q - target)[None, :, None] + 0.0 * hidden.mean.reshape(blocks)
-        moved = hidden.mean_jvp(direction.reshape(v.shape[0], self.n_hidden))
-        return 2.0 * moved.reshape(blocks).mean(axis=(0, 2))
+        P = means.reshape(-1, self.filters, maps.K).sum(axis=2)
+        q = P.mean(axis=0) / maps.K
+        return 2.0 * (q - target) * (P * (1.0 - P)).mean(axis=0) / maps.K
 
     # Annealing and data
 

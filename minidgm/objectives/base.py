@@ -13,7 +13,7 @@ Three additions are written here once:
   mean over the batch of E[h_j|v]; as there, its gradient moves the hidden biases only,
   ``2 cost sum_k (q_k - target) mean_i Cov[h_k, h_j|v_i]``, where only k = j counts if units are independent
   (for Bernoulli units the variance is E[h_j|v_i] (1 - E[h_j|v_i])). A model whose units share biases means
-  something else by a unit's mean: its own ``sparsity_gradient(batch, target)`` says what;
+  something else by a unit's mean: its own ``sparsity_gradient(means, target)`` says what;
 * centring (Montavon & Müller 2012; Melchior, Fischer & Wiskott 2016): for a model with ``centered=True`` the
   gradient is transformed by ``model.center_gradient(grads, mu, lam)``. The offsets are running means of the
   data and of the hidden means: the plain average of the first 100 batches, exponential with rate 0.01 after.
@@ -202,7 +202,8 @@ class Objective:
 
     def _add_sparsity(self, model: Any, batch: Any) -> None:
         if hasattr(model, "sparsity_gradient"):
-            self._grads["c"] += self.sparsity_cost * model.sparsity_gradient(batch, self.sparsity_target)
+            means = self.hidden_mean(model, batch)
+            self._grads["c"] += self.sparsity_cost * model.sparsity_gradient(means, self.sparsity_target)
             return
         hidden = model.hidden_given_visible(batch)
         mean = hidden.mean

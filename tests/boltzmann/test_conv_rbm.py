@@ -109,7 +109,7 @@ def test_nothing_is_written_to_but_the_result():
     before = [x.copy() for x in (v, h, w, model.params.buffer)]
     model.energy_gradient(v, h, w)
     model.free_energy_gradient(v, w)
-    model.sparsity_gradient(v, 0.1)
+    model.sparsity_gradient(h, 0.1)
     model.reconstruct(v)
     model.gibbs_step(v, h, Generator(0))
     ContrastiveDivergence(sparsity_target=0.1, sparsity_cost=1.0).gradient(model, v, Generator(0))
@@ -123,9 +123,11 @@ def test_sparsity_pulls_every_filter_to_its_target():
     objective = ContrastiveDivergence(sparsity_target=0.02, sparsity_cost=1.0)
     plain = ContrastiveDivergence().gradient(model, v, Generator(0))[0]["c"].copy()
     sparse = objective.gradient(model, v, Generator(0))[0]["c"]
-    np.testing.assert_allclose(sparse - plain, model.sparsity_gradient(v, 0.02), atol=1e-12)
+    means = model.hidden_given_visible(v).mean
+    np.testing.assert_allclose(sparse - plain, model.sparsity_gradient(means, 0.02), atol=1e-12)
     for _ in range(400):
-        model.params["c"][...] -= 20.0 * model.sparsity_gradient(v, 0.02)
+        means = model.hidden_given_visible(v).mean
+        model.params["c"][...] -= 20.0 * model.sparsity_gradient(means, 0.02)
     q = model.hidden_given_visible(v).mean.reshape(-1, 3, 4).mean(axis=(0, 2))
     np.testing.assert_allclose(q, 0.02, atol=2e-3)
 

@@ -81,8 +81,8 @@ class GradientFlipped(ConvolutionalRBM):
 
 
 class SparsityOfFreeUnits(ConvolutionalRBM):
-    def sparsity_gradient(self, v: Any, target: float) -> Any:
-        mean = self.hidden_given_visible(v).mean.reshape(-1, self.filters, self.maps.K)
+    def sparsity_gradient(self, means: Any, target: float) -> Any:
+        mean = means.reshape(-1, self.filters, self.maps.K)
         return 2.0 * (mean.mean(axis=(0, 2)) - target) * (mean * (1.0 - mean)).mean(axis=(0, 2))
 
 

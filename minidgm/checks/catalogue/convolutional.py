@@ -211,4 +211,5 @@ def sparsity_of_filters(case: Case) -> Iterator[Comparison]:
         return ((means.mean(axis=(0, 2)) - target) ** 2).sum()
 
     right = {"c": oracle.gradient(model, penalty)["c"]}
-    yield from gradients({"c": model.sparsity_gradient(v, target)}, right)
+    means = host(model.hidden_given_visible(v).mean)
+    yield from gradients({"c": model.sparsity_gradient(means, target)}, right)
