@@ -42,7 +42,7 @@ def fit(
     ----------
     model : Model
     X : array [n, d], memory map, path of a ``.npy`` file, lazy array, or batches
-        Batches are an iterable of arrays [m, d], or a callable that returns a fresh one every epoch (an
+        A model of sequences takes a list of arrays [T, d]. Batches are an iterable of arrays [m, d], or a callable that returns a fresh one every epoch (an
         iterator that can be walked once gives one epoch). Nothing is copied but a batch at a time; rows
         come in a new random order every epoch, and the last batch has what is left.
     objective : Objective, str or class, optional
