@@ -50,7 +50,8 @@ class DBM(LayeredInference):
         Units of each layer from the visible one up, at least two numbers.
     visible : {"bernoulli", "gaussian"}
     centered : bool
-        Train with the enhanced gradient of centred units; the meaning of the parameters stays.
+        Train with the enhanced gradient of centred units; the meaning of the parameters stays. Use SGD then:
+        a step of Adam scales the biases' part of the gradient apart from that of the couplings it belongs to.
     backend, dtype, seed
         See `minidgm.model.Model`.
 
@@ -108,7 +109,8 @@ class DBM(LayeredInference):
         rng = Generator(seed, self.backend)
         for layer in range(1, self.depth + 1):
             W = self.params[f"W{layer}"]
-            W[...] = 0.01 * rng.normal(W.shape, dtype=self.dtype)
+            # Zero couplings are a saddle, and the flatter the more layers: not as near to it as an RBM's 0.01.
+            W[...] = sum(W.shape) ** -0.5 * rng.normal(W.shape, dtype=self.dtype)
 
     def config(self) -> dict[str, Any]:
         return {"sizes": list(self.sizes), "visible": self.visible.name, "centered": self.centered}

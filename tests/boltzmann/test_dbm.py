@@ -134,7 +134,7 @@ def test_inference_of_a_missing_block():
 
 def test_samples_follow_the_density(backend):
     dbm = drawn((3, 2, 2), seed=3, backend=backend)
-    V, _, E = table(dbm)
+    _, _, E = table(dbm)
     p = np.exp(logsumexp(-E, axis=1) - logsumexp(-E))
     draws = to_numpy(dbm.sample(30_000, 6, steps=40))
     counts = np.bincount((draws @ [1, 2, 4]).astype(int), minlength=8)
