@@ -42,9 +42,10 @@ def fit(
     ----------
     model : Model
     X : array [n, d], memory map, path of a ``.npy`` file, lazy array, or batches
-        A model of sequences takes a list of arrays [T, d]. Batches are an iterable of arrays [m, d], or a callable that returns a fresh one every epoch (an
+        Batches are an iterable of arrays [m, d], or a callable that returns a fresh one every epoch (an
         iterator that can be walked once gives one epoch). Nothing is copied but a batch at a time; rows
-        come in a new random order every epoch, and the last batch has what is left.
+        come in a new random order every epoch, and the last batch has what is left. A model of sequences
+        takes a list of arrays [T, d].
     objective : Objective, str or class, optional
         The gradient estimator; by default ``model.default_objective()``.
     optimizer : Optimizer, str or class, optional
