@@ -165,7 +165,14 @@ class ConditionalRBM(SequenceModel):
         `minidgm.evaluation.ais`, exact sampling and all else that takes an RBM then apply.
         """
         rbm = RBM(self.n_visible, self.n_hidden, self.visible, backend=self.backend, dtype=self.dtype)
-        b, c = self.biases(None if y is None else asarray(y, self.backend, self.dtype).reshape(-1))
+        if y is not None:
+            y = asarray(y, self.backend, self.dtype).reshape(-1)
+            if y.shape[0] != self.n_context * self.n_visible:
+                raise DataError(
+                    f"the context has {y.shape[0]} values; expected n_context={self.n_context} frames of "
+                    f"{self.n_visible}"
+                )
+        b, c = self.biases(y)
         for name in rbm.params:
             rbm.params[name][...] = {"b": b, "c": c}.get(name, self.params[name])
         return rbm

@@ -122,6 +122,8 @@ def test_bad_arguments():
     with pytest.raises(ValueError, match="n_context must be an integer of at least 1"):
         ConditionalRBM(3, 2, 0)
     model = ConditionalRBM(3, 2, 2)
+    with pytest.raises(DataError, match="context has 3 values; expected n_context=2 frames of 3"):
+        model.given(np.zeros(3))
     with pytest.raises(DataError, match="expected n_context=2 or more"):
         model.generate(np.zeros((1, 3)), 4, 0)
     with pytest.raises(DataError, match=r"expected \[n, 9\]"):
