@@ -3,8 +3,8 @@
     python benchmarks/dbm.py [--steps 50] [--rounds 7] [--sweeps 10] [--backend numpy|cupy]
 
 Every job makes the same steps: 784-500-1000, batch 100, 100 chains, one Gibbs sweep, ten mean-field sweeps,
-SGD, float32. ``products`` is the floor: the matrix products of the step and nothing else. Ratios are medians over
-interleaved rounds.
+SGD, float32. ``products`` is the floor: the matrix products of the step and nothing else. Ratios are medians
+over interleaved rounds.
 """
 
 from __future__ import annotations
