@@ -119,6 +119,17 @@ def test_the_state_remembers():
         assert np.mean([model.generate(start, 1, seed, 20)[0, 1] for seed in range(20)]) == x
 
 
+def test_generated_frames_become_past():
+    """A bit that inverts itself: the state is the sign of the last bit, and turns the next one over."""
+    model = RNNRBM(1, 1, 1, dtype="float64")
+    model.params.buffer[...] = 0.0
+    model.params["F"][...], model.params["d"][...] = 10.0, -5.0
+    model.params["A"][...], model.params["u0"][...] = -60.0, -1.0
+    assert model.generate(None, 4, 0, 1).reshape(-1).tolist() == [1, 0, 1, 0]
+    assert model.generate(np.ones((1, 1)), 3, 0, 1).reshape(-1).tolist() == [0, 1, 0]
+    assert model.sample(2, 0, steps=1).reshape(-1).tolist() == [1, 0]
+
+
 def test_resumed_runs_agree_to_the_bit(tmp_path):
     options = {"batch_size": 2, "seed": 3, "objective": "ConditionalCD"}
 
