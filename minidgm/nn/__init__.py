@@ -4,19 +4,32 @@ from minidgm.nn import initializers, losses
 from minidgm.nn.activations import Elu, Gelu, LeakyRelu, Relu, Sigmoid, Silu, Softplus, Tanh
 from minidgm.nn.convolution import Conv1d, Conv2d, ConvTranspose2d
 from minidgm.nn.dense import Dense
+from minidgm.nn.embedding import Embedding
 from minidgm.nn.layer import Layer
 from minidgm.nn.network import Flatten, Network, Reshape, Residual, Sequential
+from minidgm.nn.noise import Dropout
+from minidgm.nn.normalization import BatchNorm, GroupNorm, LayerNorm
+from minidgm.nn.pooling import AveragePool2d, MaxPool2d, MaxUnpool2d, Upsample2d
+from minidgm.nn.reparametrized import SpectralNorm, WeightNorm
 
 __all__ = [
+    "AveragePool2d",
+    "BatchNorm",
     "Conv1d",
     "Conv2d",
     "ConvTranspose2d",
     "Dense",
+    "Dropout",
     "Elu",
+    "Embedding",
     "Flatten",
     "Gelu",
+    "GroupNorm",
     "Layer",
+    "LayerNorm",
     "LeakyRelu",
+    "MaxPool2d",
+    "MaxUnpool2d",
     "Network",
     "Relu",
     "Reshape",
@@ -25,7 +38,10 @@ __all__ = [
     "Sigmoid",
     "Silu",
     "Softplus",
+    "SpectralNorm",
     "Tanh",
+    "Upsample2d",
+    "WeightNorm",
     "initializers",
     "losses",
 ]

@@ -1,9 +1,9 @@
 r"""Windows of an image and their adjoint, the two linear maps under every convolution and pooling layer.
 
     windows(x)[n, c, i, j, p, q] = x[n, c, p s + i d, q s + j d]    each pixel in the windows that see it
-    paint(u)[n, c, y, x]         = sum of the u[n, c, i, j, p, q] that came from (y, x)
+    paint(u)[n, c, y, x]         = sum of the u[n, c, i, j, p, q] copied from (y, x)
 
-with stride s and dilation d; <u, windows(x)> = <paint(u), x>. Padding with zeros and cropping are adjoint too.
+with stride s and dilation d; <u, windows(x)> = <paint(u), x>. Padding with zeros and cropping are adjoint.
 
 | symbol | shape | meaning |
 |---|---|---|

@@ -23,10 +23,13 @@ def numbers(shape, seed=1):
     return x + 0.05 * np.sign(x)
 
 
-def check_layer(layer, input_shape, n=3, training=False, noise=None, rtol=1e-8, params=None, x=None):
+def check_layer(
+    layer, input_shape, n=3, training=False, noise=None, rtol=1e-8, params=None, x=None, fixed=()
+):
     """Compare the backward pass with autograd of the forward pass, the jvp with its adjoint, and the rest.
 
-    ``noise`` is a function that returns a generator which draws the same each time.
+    ``noise`` is a function that returns a generator which draws the same each time; ``fixed`` names
+    parameters without a gradient.
     """
     params = parameters(layer, input_shape) if params is None else params
     x = numbers((n, *input_shape)) if x is None else x
@@ -47,6 +50,9 @@ def check_layer(layer, input_shape, n=3, training=False, noise=None, rtol=1e-8, 
     np.testing.assert_allclose(dx, expected_dx, rtol=rtol, atol=rtol, err_msg="dx")
     for name in params:
         assert grads[name].shape == params[name].shape
+        if name in fixed:
+            assert not grads[name].any()
+            continue
         np.testing.assert_allclose(grads[name], expected[name], rtol=rtol, atol=rtol, err_msg=name)
 
     out = {name: np.full_like(value, np.nan) for name, value in params.items()}
