@@ -179,5 +179,5 @@ def test_bad_input():
         model.fit(np.zeros((4, 3)), batch_size=2)
     with pytest.raises(ValueError, match="n_recurrent must be an"):
         RNNRBM(3, 2, 0)
-    with pytest.raises(TypeError, match="depends on the past|has no"):
+    with pytest.raises(TypeError, match=r"depends on the past|has no"):
         model.fit([np.zeros((2, 3))], objective="CD")
