@@ -2,6 +2,7 @@
 
 from minidgm.nn import initializers, losses
 from minidgm.nn.activations import Elu, Gelu, LeakyRelu, Relu, Sigmoid, Silu, Softplus, Tanh
+from minidgm.nn.attention import SelfAttention
 from minidgm.nn.convolution import Conv1d, Conv2d, ConvTranspose2d
 from minidgm.nn.dense import Dense
 from minidgm.nn.embedding import Embedding
@@ -10,9 +11,12 @@ from minidgm.nn.network import Flatten, Network, Reshape, Residual, Sequential
 from minidgm.nn.noise import Dropout
 from minidgm.nn.normalization import BatchNorm, GroupNorm, LayerNorm
 from minidgm.nn.pooling import AveragePool2d, MaxPool2d, MaxUnpool2d, Upsample2d
+from minidgm.nn.recurrent import GRU, LSTM, Recurrent
 from minidgm.nn.reparametrized import SpectralNorm, WeightNorm
 
 __all__ = [
+    "GRU",
+    "LSTM",
     "AveragePool2d",
     "BatchNorm",
     "Conv1d",
@@ -31,9 +35,11 @@ __all__ = [
     "MaxPool2d",
     "MaxUnpool2d",
     "Network",
+    "Recurrent",
     "Relu",
     "Reshape",
     "Residual",
+    "SelfAttention",
     "Sequential",
     "Sigmoid",
     "Silu",
