@@ -217,6 +217,18 @@ class ConvolutionalDBN(ImageModel):
             v = self.rbm(layer).sample_given_pooled(v, rng, sweeps_down)
         return v
 
+    def reconstruct(self, v: Any) -> Any:
+        """Up and down again with probabilities in place of draws, [n, n_visible].
+
+        A pooling probability is shared out among the detectors of its block as on the way up, softmax(x).
+        """
+        v = self.check_data(v)
+        below = [v, *self.features(v)]
+        image = self.rbm(self.depth).reconstruct(below[-2])
+        for layer in range(self.depth - 1, 0, -1):
+            image = self.rbm(layer).reconstruct_given_pooled(below[layer - 1], image)
+        return image
+
     # Training
 
     def fit(

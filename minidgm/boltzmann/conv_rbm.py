@@ -35,9 +35,10 @@ from minidgm import distributions
 from minidgm.arguments import count
 from minidgm.backend import Generator, get_xp
 from minidgm.boltzmann.convolution import Filters, image, pair
-from minidgm.boltzmann.image_model import FILTERS, ImageModel, fitting_size
+from minidgm.boltzmann.image_model import FILTERS, fitting_size
 from minidgm.boltzmann.pooled import Pooled
 from minidgm.boltzmann.rbm import RBM, same_rows
+from minidgm.boltzmann.tied import Tied
 from minidgm.boltzmann.units import Bernoulli, Unit, from_name
 from minidgm.numerics import logsumexp
 from minidgm.parameters import Parameters
@@ -45,7 +46,7 @@ from minidgm.parameters import Parameters
 VISIBLE = ("bernoulli", "spin", "gaussian")
 
 
-class ConvolutionalRBM(ImageModel):
+class ConvolutionalRBM(Tied):
     """Convolutional restricted Boltzmann machine.
 
     Parameters
@@ -120,36 +121,6 @@ class ConvolutionalRBM(ImageModel):
     def pooled_shape(self) -> tuple[int, int, int]:
         """Shape of the pooling layer as an image: (filters, block rows, block columns)."""
         return self.filters, self.maps.P, self.maps.Q
-
-    # Tied parameters, one a unit
-
-    def visible_bias(self) -> Any:
-        """b of every pixel, [n_visible]."""
-        return self._per_pixel(self.params["b"])
-
-    def hidden_bias(self) -> Any:
-        """c of every detector, [n_hidden]."""
-        c = self.params["c"]
-        if c.shape[0] == self.n_hidden:
-            return c
-        xp, maps = get_xp(c), self.maps
-        places = xp.zeros((maps.P * maps.Q, 1, maps.K), dtype=c.dtype)
-        return xp.reshape(c[:, None] + places, (self.n_hidden,))
-
-    def _per_pixel(self, x: Any) -> Any:
-        if x.shape[0] == self.n_visible:
-            return x
-        xp, (channels, height, width) = get_xp(x), self.image_shape
-        return xp.reshape(x[:, None] + xp.zeros((channels, height * width), dtype=x.dtype), (self.n_visible,))
-
-    def _own(self, side: str) -> dict[str, Any]:
-        """The parameters of one side's units, one a unit: {"log_precision": ...} or {}."""
-        name = f"{side}_log_precision"
-        return {"log_precision": self._per_pixel(self.params[name])} if name in self.params else {}
-
-    def untied(self, **params: Any) -> Any:
-        """The same model with a bias for every pixel and detector (or ``params``), as paths need it."""
-        return self.with_params({**self.params, "b": self.visible_bias(), "c": self.hidden_bias(), **params})
 
     # Energy and densities
 
@@ -235,7 +206,7 @@ class ConvolutionalRBM(ImageModel):
         starts from detectors drawn in no field.
         """
         xp, maps, n = self.xp, self.maps, pool.shape[0]
-        on = xp.transpose(xp.reshape(pool, (n, self.filters, maps.P * maps.Q)), (0, 2, 1))[..., None]
+        on = self._per_block(pool)
         x = xp.zeros((n, maps.P * maps.Q, self.filters, maps.K), dtype=self.dtype)
         for step in range(count("steps", steps, 0) + 1):
             h = (rng.categorical(x) * on).reshape(n, self.n_hidden)
@@ -243,6 +214,19 @@ class ConvolutionalRBM(ImageModel):
             if step < steps:
                 x = self.hidden_field(v).reshape(x.shape)
         return v
+
+    def reconstruct_given_pooled(self, v: Any, pool: Any) -> Any:
+        """Mean of p(v' | h), [n, n_visible], with h the detectors of ``v`` at other pooling probabilities."""
+        blocks = self.hidden_field(v).reshape(-1, self.maps.P * self.maps.Q, self.filters, self.maps.K)
+        share = get_xp(blocks).exp(blocks - logsumexp(blocks, axis=-1, keepdims=True))
+        h = (share * self._per_block(pool)).reshape(v.shape[0], self.n_hidden)
+        return self.visible_given_hidden(h).mean
+
+    def _per_block(self, pool: Any) -> Any:
+        """Pooling units [n, filters * P * Q] in the order of detectors, [n, P * Q, filters, 1]."""
+        xp, maps = get_xp(pool), self.maps
+        images = xp.reshape(pool, (pool.shape[0], self.filters, maps.P * maps.Q))
+        return xp.transpose(images, (0, 2, 1))[..., None]
 
     def fill_hidden(self, v: Any, rng: Any = None, draw: Any = None, mean: Any = None) -> None:
         """Write a draw from p(h | v), its mean, or both, into arrays [n, n_hidden]: the hot twin."""
@@ -330,47 +314,7 @@ class ConvolutionalRBM(ImageModel):
         q = P.mean(axis=0) / maps.K
         return 2.0 * (q - target) * (P * (1.0 - P)).mean(axis=0) / maps.K
 
-    # Annealing and data
-
-    def tempered(self, beta: float, base: Any = None) -> Any:
-        """The model at inverse temperature ``beta``: couplings and hidden biases times beta, visible biases
-        moved to ``base`` [n_visible] (0) at beta = 0; precisions stay.
-        """
-        start = 0.0 if base is None else (1.0 - beta) * base
-        W, b, c = self.params["W"], self.visible_bias(), self.hidden_bias()
-        return self.untied(W=beta * W, b=start + beta * b, c=beta * c)
-
-    def idle_field(self) -> Any:
-        """The visible field with the detectors as they are in no field, [n_visible]: a base for annealing."""
-        idle = self.hidden.mean(0.0 * self.hidden_bias()[None, :])
-        return self.visible_field(idle)[0]
-
-    def path_from_base(self, base: Any) -> tuple[Any, float]:
-        """Path from independent pixels with biases ``base`` to this model, and the log Z of these."""
-        from minidgm.evaluation.path import HarmoniumPath
-        from minidgm.evaluation.schedule import base_biases
-
-        untied = self.untied()
-        b = self.idle_field() if base is None else base_biases(untied, base)
-        own = {name: value.astype("float64") for name, value in self._own("visible").items()}
-        log_z = self.visible.cgf(b.astype("float64")[None, :], **own).sum()
-        options: dict[str, Any] = {"backend": self.backend, "dtype": self.dtype}
-        start = RBM(self.n_visible, 1, visible=self.visible, **options)
-        shared = {f"visible_{name}": value for name, value in self._own("visible").items()}
-        empty = {"W": start.params["W"][:, :0], "b": b, "c": start.params["c"][:0], **shared}
-        return HarmoniumPath(start.with_params(empty), untied), float(log_z)
-
-    def path_to(self, other: Any) -> Any:
-        """Path to another convolutional RBM of the same images: both layers of detectors, one fading in."""
-        from minidgm.evaluation.path import HarmoniumPath
-
-        kinds = [(m.backend, m.dtype, m.visible.name, m.n_visible) for m in (self, other)]
-        if not isinstance(other, ConvolutionalRBM) or kinds[0] != kinds[1]:
-            raise TypeError(
-                f"no path from {type(self).__name__}{kinds[0]} to {type(other).__name__}{kinds[1]}; both "
-                "must be convolutional, of one backend, dtype, type of visible units and number of them"
-            )
-        return HarmoniumPath(self.untied(), other.untied())
+    # Data
 
     def initialize(self, X: Any) -> ConvolutionalRBM:
         """Set the visible biases so that W = 0 would give the mean of each channel of ``X``."""

@@ -138,39 +138,21 @@ def evaluate(
     Raises
     ------
     TypeError
-        For a model without ``free_energy`` and without a top whose partition function is its own.
+        For a model without ``free_energy``, without a top whose partition function is its own, and without
+        ``reconstruct``.
     """
     from minidgm import evaluation as ev
-    from minidgm.backend import Generator
 
-    if not hasattr(model, "free_energy") and not hasattr(model, "top"):
-        raise TypeError(f"{type(model).__name__} has no free_energy(v): nothing here can measure it")
     step = step or (lambda name: None)
     rows = rows_of(model, data)
-    summed, seen = model, rows["train"]
-    if hasattr(model, "top"):
-        # A deep belief network has the partition function of its top RBM, whose data are inferred states;
-        # each of its rows takes many draws.
-        rows = {part: spread(v, FEW_ROWS) for part, v in rows.items()}
-        summed, seen = model.top, model.transform(seen, model.depth - 1)
     log_z: dict[str, Estimate] = {}
-    if n_terms(summed) <= EXACT_STATES:
-        step("exact log Z")
-        log_z["enumeration"] = ev.log_partition_exact(summed)
-    annealed = {"n_chains": n_chains, "n_temperatures": n_temperatures, "base": ev.base_rate(summed, seen)}
-    forward, backward = Generator(seed, model.backend).spawn(2)
-    step("AIS")
-    log_z["AIS"] = ev.ais(summed, rng=forward, **annealed)
-    step("reverse AIS")
-    log_z["reverse AIS"] = ev.reverse_ais(summed, rng=backward, **annealed)
-    if hasattr(model, "top"):
-        step("bounds")
-        figures = bounds(model, rows, log_z, seed)
-    else:
-        figures = []
-        for by, value in log_z.items():
-            values = {part: ev.log_likelihood(model, v, value) for part, v in rows.items()}
-            figures.append(Figure("log-likelihood", by, values))
+    figures: list[Figure] = []
+    if hasattr(model, "free_energy") or hasattr(model, "top"):
+        rows, log_z, figures = likelihoods(model, rows, n_chains, n_temperatures, seed, step)
+    elif not hasattr(model, "reconstruct"):
+        raise TypeError(
+            f"{type(model).__name__} has no free_energy(v) and no reconstruct(v): nothing here can measure it"
+        )
     figures += baselines(model, rows)
     if hasattr(model, "pseudo_log_likelihood"):
         step("pseudo-likelihood")
@@ -189,8 +171,47 @@ def evaluate(
     if held_out and hasattr(model, "free_energy"):
         values = {part: ev.free_energy_gap(model, rows["train"], v) for part, v in held_out.items()}
         figures.append(Figure("free-energy gap to train", "free energies", values))
-    label = f"{type(model).__name__}, {model.n_hidden} hidden"
+    hidden = f", {model.n_hidden} hidden" if hasattr(model, "n_hidden") else ""
+    label = f"{type(model).__name__}{hidden}"
     return Evaluation(log_z, figures, {part: len(v) for part, v in rows.items()}, label)
+
+
+def likelihoods(
+    model: Any,
+    rows: dict[str, Any],
+    n_chains: int,
+    n_temperatures: int,
+    seed: int,
+    step: Any,
+) -> tuple[dict[str, Any], dict[str, Estimate], list[Figure]]:
+    """Return the rows measured, their model's log Z every way there is, and log-likelihoods with each."""
+    from minidgm import evaluation as ev
+    from minidgm.backend import Generator
+
+    summed, seen = model, rows["train"]
+    if hasattr(model, "top"):
+        # A deep belief network has the partition function of its top RBM, whose data are inferred states;
+        # each of its rows takes many draws.
+        rows = {part: spread(v, FEW_ROWS) for part, v in rows.items()}
+        summed, seen = model.top, model.transform(seen, model.depth - 1)
+    log_z: dict[str, Estimate] = {}
+    if n_terms(summed) <= EXACT_STATES:
+        step("exact log Z")
+        log_z["enumeration"] = ev.log_partition_exact(summed)
+    annealed = {"n_chains": n_chains, "n_temperatures": n_temperatures, "base": ev.base_rate(summed, seen)}
+    forward, backward = Generator(seed, model.backend).spawn(2)
+    step("AIS")
+    log_z["AIS"] = ev.ais(summed, rng=forward, **annealed)
+    step("reverse AIS")
+    log_z["reverse AIS"] = ev.reverse_ais(summed, rng=backward, **annealed)
+    if hasattr(model, "top"):
+        step("bounds")
+        return rows, log_z, bounds(model, rows, log_z, seed)
+    figures = []
+    for by, value in log_z.items():
+        values = {part: ev.log_likelihood(model, v, value) for part, v in rows.items()}
+        figures.append(Figure("log-likelihood", by, values))
+    return rows, log_z, figures
 
 
 def bounds(model: Any, rows: Mapping[str, Any], log_z: Mapping[str, Estimate], seed: int) -> list[Figure]:

@@ -84,6 +84,19 @@ def test_pooling_units_are_held_on_the_way_down():
         assert (on[:, np.array(pool) == 1.0] > 0.5).all()
 
 
+def test_reconstruction_with_its_own_features_is_the_rbms():
+    """One layer: the top RBM's. And detectors at the pooling probabilities of v itself are p(h | v)."""
+    network = drawn(5, dtype="float64")
+    v, rbm = np.random.default_rng(0).uniform(size=(4, 64)), network.rbm(1)
+    own = rbm.reconstruct_given_pooled(v, rbm.transform(v))
+    np.testing.assert_allclose(own, rbm.reconstruct(v), atol=1e-12)
+    one = ConvolutionalDBN(TWO[:1], image_shape=(8, 8), dtype="float64")
+    one.place(1, rbm)
+    np.testing.assert_allclose(one.reconstruct(v), rbm.reconstruct(v), atol=1e-12)
+    pooled = network.rbm(2).reconstruct(network.features(v)[0])
+    np.testing.assert_allclose(network.reconstruct(v), rbm.reconstruct_given_pooled(v, pooled), atol=1e-12)
+
+
 @pytest.mark.parametrize("inputs", ["means", "samples"])
 def test_greedy_training(inputs):
     class Seen(Callback):
