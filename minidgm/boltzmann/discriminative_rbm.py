@@ -6,7 +6,7 @@
 |---|---|---|
 | v | [n, n_visible] | visible states |
 | y | [n, n_classes] | label, one-hot |
-| x = [v \\| y] | [n, n_columns] | a row: both |
+| x = [v, y] | [n, n_columns] | a row: both |
 | h | [n, n_hidden] | hidden states in {0, 1} |
 | W, U | [n_visible, n_hidden], [n_classes, n_hidden] | couplings to the hidden units |
 | b, c, d | [n_visible], [n_hidden], [n_classes] | biases of v, h, y |

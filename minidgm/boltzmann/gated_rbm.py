@@ -5,7 +5,7 @@
 | symbol | shape | meaning |
 |---|---|---|
 | x, y | [n, n_input], [n, n_output] | two images, such as neighboring frames, in {0, 1} |
-| v = [x \\| y] | [n, n_visible] | a row: both |
+| v = [x, y] | [n, n_visible] | a row: both |
 | h | [n, n_hidden] | mapping units in {0, 1}: what turns x into y |
 | W | [n_input, n_output, n_hidden] | third-order couplings |
 | Wx, Wy, Wh | [n_input, F], [n_output, F], [n_hidden, F] | in place of W: W_ijk = sum_f Wx_if Wy_jf Wh_kf |

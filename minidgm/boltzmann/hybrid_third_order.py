@@ -4,13 +4,13 @@
 
 | symbol | shape | meaning |
 |---|---|---|
-| v, y | [n, n_visible], [n, n_classes] | visible bits and label, one-hot; x = [v \\| y] a row |
+| v, y | [n, n_visible], [n, n_classes] | visible bits and label, one-hot; x = [v, y] a row |
 | h | [n, n_gated] | class-relevant units: third-order couplings with v and y |
 | g | [n, n_free] | class-irrelevant units: they see v alone |
-| [h \\| g] | [n, n_hidden] | a hidden row: both |
+| [h, g] | [n, n_hidden] | a hidden row: both |
 | W | [n_visible, n_classes, n_gated] | couplings of v, y and h |
 | V | [n_visible, n_free] | couplings of v and g |
-| b, d, c, e | | biases of v, y, h, g |
+| b, d, c, e | their sizes | biases of v, y, h, g |
 
 A one-hot y picks a matrix W_y: each class has filters of its own in h, while g is free to explain what the
 classes have in common. Given a row all hidden units are independent, and they sum out:
