@@ -169,6 +169,18 @@ class AlternateLayers(EnergyModel):
                 total = total + ((layers[layer - 2] @ self.params[f"W{layer}"]) * x).sum(axis=-1)
         return -total
 
+    @property
+    def n_terms(self) -> float:
+        """Terms of the sum that is `log_partition`."""
+        return 2.0 ** sum(self.sizes[layer] for layer in self._summed())
+
+    def _summed(self) -> range:
+        """The parity that `log_partition` enumerates: the one with fewer units, reals excluded."""
+        sides = [range(1, self.depth + 1, 2)]
+        if isinstance(self.visible, Bernoulli):
+            sides.append(range(0, self.depth + 1, 2))
+        return min(sides, key=lambda side: sum(self.sizes[layer] for layer in side))
+
     def log_partition(self) -> Any:
         """log Z in nats, exact, in float64: sums the states of the odd layers, or of the even ones.
 
@@ -177,10 +189,7 @@ class AlternateLayers(EnergyModel):
         IntractableError
             When both have more than 2^25 states; `minidgm.evaluation.ais` estimates.
         """
-        sides = [range(1, self.depth + 1, 2)]
-        if isinstance(self.visible, Bernoulli):
-            sides.append(range(0, self.depth + 1, 2))
-        which = min(sides, key=lambda side: sum(self.sizes[layer] for layer in side))
+        which = self._summed()
         bits = sum(self.sizes[layer] for layer in which)
         if bits > MAX_BITS:
             raise IntractableError(

@@ -168,7 +168,7 @@ def evaluate(
         }
         figures.append(Figure("classification error", "p(y | v)", values))
     held_out = {part: v for part, v in rows.items() if part != "train"}
-    if held_out and hasattr(model, "free_energy"):
+    if held_out and hasattr(model, "free_energy") and getattr(model, "exact_free_energy", True):
         values = {part: ev.free_energy_gap(model, rows["train"], v) for part, v in held_out.items()}
         figures.append(Figure("free-energy gap to train", "free energies", values))
     hidden = f", {model.n_hidden} hidden" if hasattr(model, "n_hidden") else ""
@@ -269,5 +269,7 @@ def n_terms(model: Any) -> float:
     """Terms of the sum that is the partition function; infinite where it cannot be enumerated."""
     if not hasattr(model, "log_partition") or not hasattr(model, "free_energy"):
         return math.inf
+    if hasattr(model, "n_terms"):
+        return model.n_terms
     n_v, n_h = model.visible.n_states(model.n_visible), model.hidden.n_states(model.n_hidden)
     return float(min(n_v, n_h) if hasattr(model, "hidden_free_energy") else n_v * n_h)

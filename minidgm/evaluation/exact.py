@@ -88,6 +88,8 @@ def _n_states(model: Any) -> tuple[float, Any, int, str]:
     if hasattr(model, "hidden_free_energy"):
         n_states = model.hidden.n_states(model.n_hidden)
         sides.append((n_states, model.hidden, model.n_hidden, "hidden_free_energy"))
+        if not getattr(model, "exact_free_energy", True):
+            return sides[1]
     elif not getattr(model, "exact_posterior", True) or width + model.n_hidden > MAX_BITS:
         return (math.inf, *sides[0][1:])
     return min(sides, key=lambda side: side[0])

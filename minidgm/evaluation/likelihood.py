@@ -69,12 +69,13 @@ def log_likelihood(model: Any, v: Any, log_partition: Estimate | None = None) ->
         )
     if log_partition.unit != "nats":
         log_partition = log_partition.to("nats")
+    how = f"log Z by {log_partition.how}" if log_partition.how else ""
     if getattr(model, "exact_free_energy", True):
         difference = -mean_free_energy(model, v) - log_partition
     else:
         bound = -mean_over_rows(model, v, model.variational_free_energy)
         difference = Estimate(bound, "lower bound") - log_partition
-    how = f"log Z by {log_partition.how}" if log_partition.how else ""
+        how = f"mean-field bound; {how}".rstrip("; ")
     return Estimate(
         difference.value,
         difference.kind,

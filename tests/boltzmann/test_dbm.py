@@ -193,6 +193,7 @@ def test_the_bound_by_annealing_says_what_it_is():
     exact = evaluation.log_partition_exact(dbm)
     bound = evaluation.log_likelihood(dbm, v, exact)
     assert bound.kind == "lower bound"
+    assert "mean-field bound" in bound.how
     np.testing.assert_allclose(bound.value, dbm.elbo(v).mean())
     annealed = evaluation.ais(dbm, n_chains=50, n_temperatures=200, rng=0)
     assert evaluation.log_likelihood(dbm, v, annealed).kind == "estimate"

@@ -72,6 +72,14 @@ def test_large_machines_start_reverse_runs_from_a_forward_run():
     assert abs(found.value - float(dbm.log_partition())) < 0.2
 
 
+def test_few_visible_units_do_not_make_many_hidden_ones_enumerable():
+    dbm = drawn((3, 20, 20), scale=0.05)
+    assert evaluation.can_sample_exactly(drawn((3, 4, 4)))
+    assert not evaluation.can_sample_exactly(dbm)
+    found = evaluation.reverse_ais(dbm, n_chains=10, n_temperatures=20, gibbs_steps=3, rng=0)
+    assert "forward run" in found.how
+
+
 def test_bad_bases_and_partners():
     dbm = drawn()
     with pytest.raises(ValueError, match=r"base has shape \(3,\); expected biases \[4\] .* or \[10\]"):
