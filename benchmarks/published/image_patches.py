@@ -2,9 +2,9 @@
 
     python benchmarks/published/image_patches.py [--models gaussian ssrbm] [--data photographs mnist] [--full]
 
-Patches of 8 x 8 pixels of scikit-learn's two photographs and of MNIST, ZCA-whitened; training and test share no
-pixel. The log-likelihood of the test rows is exact where the hidden states can be enumerated, else by AIS, with
-the reverse estimate beside it (the truth lies between their expectations). The normal distribution with the
+Patches of 8 x 8 pixels of scikit-learn's two photographs and of MNIST, ZCA-whitened; training and test share
+no pixel. The log-likelihood of the test rows is exact where the hidden states can be enumerated, else by AIS,
+with the reverse estimate beside it (the truth lies between their expectations). The normal distribution with the
 training rows' mean and covariance is the line that a model without hidden units draws.
 
 A model is a line of MODELS. Rows of models that are not asked for are kept from the last run of the same
@@ -100,7 +100,8 @@ def merge(rows: list[dict[str, Any]], settings: dict[str, Any]) -> list[dict[str
     found = {(row["data"], row["budget"], row["model"]): row for row in rows}
     old = {(row["data"], row["budget"], row["model"]): row for row in kept["rows"]}
     merged = {**old, **found} if kept["settings"] == settings else found
-    return [merged[key] for key in sorted(merged, key=lambda key: (*key[:2], key[2] != "normal distribution"))]
+    order = sorted(merged, key=lambda key: (*key[:2], key[2] != "normal distribution"))
+    return [merged[key] for key in order]
 
 
 def main() -> None:
