@@ -151,6 +151,15 @@ def test_mean_field_waits_for_every_row():
     assert (machine.mean_field(v).change <= 1e-6).all()
 
 
+def test_rows_that_moved_by_no_more_than_the_tolerance_have_converged():
+    machine, v = drawn(2, 2), np.array([[0.0, 0.0], [1.0, 1.0]])
+    machine.params["W"][...] = [[-30.0, -30.0], [0.0, 0.0]]  # row 1 is at rest, row 0 is not
+    assert machine.mean_field(v, 1e-9, 1).converged.tolist() == [False, True]
+    assert machine.mean_field(v, 0.5, 1).converged.tolist() == [True, True]
+    assert machine.mean_field(v[1:], None, 1).change[0] > 0
+    assert machine.mean_field(v[1:], None, 1).converged.tolist() == [False]
+
+
 def test_mean_field_keeps_float32():
     found = drawn(dtype="float32").mean_field(np.ones((2, 3), dtype="float32"))
     assert found.mean.dtype == found.change.dtype == np.float32

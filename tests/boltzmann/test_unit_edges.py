@@ -34,7 +34,7 @@ def test_softmax_refuses_what_only_sums_to_one(row):
 
 
 def test_softmax_refuses_one_value_above_one_and_none_below_zero():
-    with pytest.raises(DataError, match=r"holds 1.2 .* one-hot"):
+    with pytest.raises(DataError, match=r"^v holds 1.2 .* one-hot"):
         units.Softmax(2).check(np.array([[1.2, 0.0]]), "v")
 
 
@@ -82,3 +82,28 @@ def test_fill_writes_the_mean_and_leaves_the_field(unit):
 def test_equal_units_hash_alike_and_others_not():
     assert hash(units.Softmax(3)) == hash(units.Softmax(3))
     assert len({hash(u) for u in (units.Bernoulli(), units.Spin(), units.Softmax(3))}) == 3
+
+
+@pytest.mark.parametrize("unit", [*PLAIN, units.Gaussian()], ids=repr)
+def test_fill_draws_what_sample_draws(unit):
+    """With or without the mean, in place or not, with the unit's own parameters."""
+    x, bias = np.linspace(-1.0, 1.0, 12).reshape(3, 4), np.array([0.5, -0.5, 1.0, 0.0])
+    own = {"log_precision": np.linspace(-1.0, 1.0, 4)} if unit.name == "gaussian" else {}
+    expected = unit.sample(x + bias, Generator(2), **own)
+    for draw, mean in (
+        (np.full_like(x, np.nan), None),
+        (np.full_like(x, np.nan), np.full_like(x, np.nan)),
+        (x.copy(), None),
+    ):
+        field = draw if (draw == x).all() else x.copy()
+        unit.fill(field, bias, Generator(2), draw, mean, **own)
+        assert (draw == expected).all()
+        assert mean is None or np.allclose(mean, unit.mean(x + bias, **own), atol=1e-15)
+    mean = np.full_like(x, np.nan)
+    unit.fill(x.copy(), bias, mean=mean, **own)
+    assert np.allclose(mean, unit.mean(x + bias, **own), atol=1e-15)
+
+
+def test_names_carry_sizes_of_groups():
+    assert units.from_name("pooled(3)").name == "pooled(3)"
+    assert units.from_name("pooled(3)").k == units.from_name("softmax(3)").k == 3
