@@ -1,4 +1,4 @@
-"""Machines with labels and of pairs from the command line: the data set's labels are used, errors are printed."""
+"""Machines with labels and of pairs, from the command line: labels come with the data, errors are printed."""
 
 import json
 
