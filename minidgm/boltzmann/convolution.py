@@ -98,9 +98,7 @@ class Filters:
         """h * W^T, the transpose: every detector paints its filter, [n, n_visible], from rows h."""
         xp = get_xp(h, W)
         n = h.shape[0]
-        blocks = xp.reshape(h, (n, self.P, self.Q, self.filters, self.p, self.q))
-        maps = xp.transpose(blocks, (0, 1, 4, 2, 5, 3))
-        maps = xp.reshape(maps, (n, self.P * self.p, self.Q * self.q, self.filters))
+        maps = xp.transpose(self.as_maps(h), (0, 2, 3, 1))
         i, j = self.rows - 1, self.columns - 1
         maps = xp.pad(maps, ((0, 0), (i, i), (j, j), (0, 0)), mode="constant")
         total: Any = 0.0
@@ -109,6 +107,13 @@ class Filters:
                 top, left = self.rows - 1 - i, self.columns - 1 - j
                 total = total + maps[:, top : top + self.height, left : left + self.width] @ W[:, :, i, j]
         return xp.reshape(xp.transpose(total, (0, 3, 1, 2)), (n, self.n_visible))
+
+    def as_maps(self, h: Any) -> Any:
+        """Detectors as images, [n, filters, P * p, Q * q], from rows h [n, n_hidden]."""
+        xp, n = get_xp(h), h.shape[0]
+        blocks = xp.reshape(h, (n, self.P, self.Q, self.filters, self.p, self.q))
+        blocks = xp.transpose(blocks, (0, 3, 1, 4, 2, 5))
+        return xp.reshape(blocks, (n, self.filters, self.P * self.p, self.Q * self.q))
 
     # Hot twins
 

@@ -29,24 +29,18 @@ def drawn(maps, seed, n=3):
     return W, rng.normal(size=(n, maps.n_visible)), rng.normal(size=(n, maps.n_hidden))
 
 
-def as_maps(maps, h):
-    """Detectors [n, n_hidden] as maps [n, filters, places down, places right]."""
-    blocks = h.reshape(-1, maps.P, maps.Q, maps.filters, maps.p, maps.q)
-    return blocks.transpose(0, 3, 1, 4, 2, 5).reshape(len(h), maps.filters, maps.P * maps.p, maps.Q * maps.q)
-
-
 @given(maps=geometries(), seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=20)
 def test_detectors_correlate_and_images_convolve(maps, seed):
     W, v, h = drawn(maps, seed)
-    images, fields = v.reshape(3, maps.channels, maps.height, maps.width), as_maps(maps, maps.detectors(v, W))
+    images, fields = v.reshape(3, maps.channels, maps.height, maps.width), maps.as_maps(maps.detectors(v, W))
     painted = maps.images(h, W).reshape(images.shape)
     for n in range(3):
         for k in range(maps.filters):
             expected = sum(correlate2d(images[n, c], W[k, c], "valid") for c in range(maps.channels))
             np.testing.assert_allclose(fields[n, k], expected, atol=1e-12)
         for c in range(maps.channels):
-            expected = sum(convolve2d(as_maps(maps, h)[n, k], W[k, c]) for k in range(maps.filters))
+            expected = sum(convolve2d(maps.as_maps(h)[n, k], W[k, c]) for k in range(maps.filters))
             np.testing.assert_allclose(painted[n, c], expected, atol=1e-12)
     assert (maps.detectors(v, W) * h).sum() == pytest.approx((v * maps.images(h, W)).sum(), abs=1e-10)
 
