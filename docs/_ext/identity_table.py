@@ -53,6 +53,10 @@ TESTS = {
     "tempered chains stay": "tests/samplers/test_tempering.py::test_product_distribution_stays",
     "pseudo-likelihood objective": "tests/objectives/test_alternatives.py::test_gradient_of_the_objective",
     "ratio matching objective": "tests/objectives/test_alternatives.py::test_gradient_of_the_objective",
+    "Toeplitz weights": "tests/boltzmann/test_convolution.py::test_detectors_correlate_and_images_convolve",
+    "probabilistic max pooling": "tests/boltzmann/test_pooled.py::test_distribution_from_its_states",
+    "shared gradients": "tests/boltzmann/test_convolution.py::test_hot_twins_in_chunks_of_any_size",
+    "sparsity of filters": "tests/boltzmann/test_conv_rbm.py::test_sparsity_pulls_every_filter_to_its_target",
     "annealed frames": "tests/evaluation/test_frames.py::test_weights_average_to_the_partition_function",
     "chains of frames stay": "tests/boltzmann/test_biased_rbms.py"
     "::test_chains_leave_every_distribution_as_it_is",
