@@ -149,6 +149,15 @@ class LayeredInference(AlternateLayers):
         """Mean of p(v | h), [n, n_visible], at the mean field of v; `infer` fills in what is missing."""
         return self.visible_given_hidden(self.transform(v)).mean
 
+    def sparsity_gradient(self, means: Any, target: float) -> dict[str, Any]:
+        """d/db of sum_j (q_j - target)^2 by layer, q_j the mean over the batch of ``means`` [n, n_hidden].
+
+        A mean moves with its own bias by mu (1 - mu), the rest of the mean field held fixed.
+        """
+        slope = 2.0 * (means.mean(axis=0) - target) * (means * (1.0 - means)).mean(axis=0)
+        parts = self.layers(slope[None, :])
+        return {f"b{layer}": part[0] for layer, part in enumerate(parts, start=1)}
+
     def base_rate(self, v: Any) -> Any:
         """Biases of independent units with the means of the data and of their mean field.
 

@@ -119,7 +119,11 @@ class Objective:
 
     def hidden_mean(self, model: Any, batch: Any) -> Any:
         """Return E[h|v] of the batch, [n, n_hidden]: the estimate's own, if it left it in ``_data_means``."""
-        return model.hidden_given_visible(batch).mean if self._data_means is None else self._data_means
+        if self._data_means is not None:
+            return self._data_means
+        if not getattr(model, "exact_posterior", True):
+            return model.mean_field(batch, tolerance=None, max_iterations=10).mean
+        return model.hidden_given_visible(batch).mean
 
     @classmethod
     def obstacle(cls, model: Any) -> str | None:
@@ -203,7 +207,9 @@ class Objective:
     def _add_sparsity(self, model: Any, batch: Any) -> None:
         if hasattr(model, "sparsity_gradient"):
             means = self.hidden_mean(model, batch)
-            self._grads["c"] += self.sparsity_cost * model.sparsity_gradient(means, self.sparsity_target)
+            found = model.sparsity_gradient(means, self.sparsity_target)
+            for name, value in (found if isinstance(found, dict) else {"c": found}).items():
+                self._grads[name] += self.sparsity_cost * value
             return
         hidden = model.hidden_given_visible(batch)
         mean = hidden.mean

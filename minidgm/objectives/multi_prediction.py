@@ -43,7 +43,7 @@ class MultiPrediction(Objective):
         T, mean-field sweeps of the unrolled net.
     missing : float
         Probability in (0, 1] that a visible unit is asked for.
-    weight_decay : float
+    weight_decay, sparsity_target, sparsity_cost
         See `Objective`.
 
     Notes
@@ -63,8 +63,18 @@ class MultiPrediction(Objective):
 
     needs = ("layer_given_others", "infer")
 
-    def __init__(self, sweeps: int = 5, missing: float = 0.5, *, weight_decay: float = 0.0):
-        super().__init__(weight_decay=weight_decay)
+    def __init__(
+        self,
+        sweeps: int = 5,
+        missing: float = 0.5,
+        *,
+        weight_decay: float = 0.0,
+        sparsity_target: float | None = None,
+        sparsity_cost: float = 0.0,
+    ):
+        super().__init__(
+            weight_decay=weight_decay, sparsity_target=sparsity_target, sparsity_cost=sparsity_cost
+        )
         self.sweeps, self.missing = count("sweeps", sweeps), real("missing", missing, positive=True)
         if self.missing > 1.0:
             raise ValueError(f"missing must be a probability in (0, 1], got {missing!r}")

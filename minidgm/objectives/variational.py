@@ -47,7 +47,7 @@ class VariationalSML(TwoPhase):
         device. `DBM.mean_field` tells how many reach a tolerance.
     rao_blackwell : bool
         Whether the chains' odd layers enter with their means given the even ones.
-    weight_decay : float
+    weight_decay, sparsity_target, sparsity_cost
         See `Objective`.
 
     Notes
@@ -75,8 +75,12 @@ class VariationalSML(TwoPhase):
         rao_blackwell: bool = True,
         *,
         weight_decay: float = 0.0,
+        sparsity_target: float | None = None,
+        sparsity_cost: float = 0.0,
     ):
-        super().__init__(weight_decay=weight_decay)
+        super().__init__(
+            weight_decay=weight_decay, sparsity_target=sparsity_target, sparsity_cost=sparsity_cost
+        )
         self.k, self.n_chains = count("k", k), count("n_chains", n_chains)
         self.mean_field_sweeps = count("mean_field_sweeps", mean_field_sweeps)
         self.rao_blackwell = bool(rao_blackwell)
@@ -150,7 +154,7 @@ class VariationalSML(TwoPhase):
         self._mean_field(model, [part[m:] for part in x], drive[m:], [part[m:] for part in spare])
         model.layer_gradient(x, weights, grads, spare[1:])
         self._state["v"] = x[0][:m]
-        if model.centered:
+        if model.centered or self.sparsity_cost:
             self._data_means = array("means", (n, model.n_hidden), batch)
             for view, part in zip(model.layers(self._data_means), x[1:], strict=True):
                 view[...] = part[m:]

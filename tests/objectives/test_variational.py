@@ -112,6 +112,27 @@ def test_persistent_contrastive_divergence_trains_it_too():
         assert np.isfinite(grads.buffer).all()
 
 
+def test_sparsity_moves_the_biases_by_the_slope_of_the_penalty():
+    """The difference that the penalty makes, against differences of the means with the fields held."""
+    dbm = drawn((4, 3, 2))
+    v = np.eye(4)
+    found = []
+    for cost in (0.0, 0.7):
+        objective = VariationalSML(n_chains=3, sparsity_target=0.2, sparsity_cost=cost)
+        found.append(objective.gradient(dbm, v, Generator(0))[0].copy())
+    mu = dbm.mean_field(v, None, 10).mean
+    states, step = [v, *dbm.layers(mu)], 1e-6
+    for layer in (1, 2):
+
+        def penalty(shift, layer=layer):
+            new = 1.0 / (1.0 + np.exp(-np.log(states[layer] / (1.0 - states[layer])) - shift))
+            return 0.7 * (new.mean(axis=0) - 0.2) ** 2
+
+        slope = (penalty(step) - penalty(-step)) / (2 * step)
+        np.testing.assert_allclose(found[1][f"b{layer}"] - found[0][f"b{layer}"], slope, atol=1e-8)
+    np.testing.assert_array_equal(found[1]["W2"], found[0]["W2"])
+
+
 def test_refusals():
     with pytest.raises(TypeError, match=r"VariationalSML cannot train this RBM"):
         VariationalSML().gradient(RBM(4, 2), np.eye(4, dtype="float32"), Generator(0))
