@@ -34,13 +34,16 @@ _LAZY = {
     "Generator": "minidgm.random",
     "Estimate": "minidgm.evaluation",
     "IntractableError": "minidgm.errors",
+    "KDE": "minidgm.classical.kde",
+    "ParzenWindow": "minidgm.classical.kde",
     "check_model": "minidgm.checks",
     "fit": "minidgm.training",
     "load": "minidgm.serialization",
 }
 _MODULES = (
-    "backend", "boltzmann", "checks", "datasets", "distributions", "errors", "evaluation", "kernels", "nn",
-    "numerics", "objectives", "optim", "parameters", "plotting", "samplers", "serialization", "training",
+    "backend", "boltzmann", "checks", "classical", "datasets", "distributions", "errors", "evaluation",
+    "kernels", "nn", "numerics", "objectives", "optim", "parameters", "plotting", "samplers",
+    "serialization", "training",
 )  # fmt: skip
 
 __all__ = ["__version__", *_LAZY, *_MODULES]

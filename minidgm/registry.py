@@ -31,6 +31,7 @@ MODELS = {
     "RNNRBM": "minidgm.boltzmann.rnn_rbm",
     "RBM": "minidgm.boltzmann.rbm",
     "SpikeAndSlabRBM": "minidgm.boltzmann.ssrbm",
+    "KDE": "minidgm.classical.kde",
 }
 
 OBJECTIVES = {
@@ -155,8 +156,8 @@ class Catalogue(Mapping[str, Any]):
 def models() -> Catalogue:
     """Return the model classes by name.
 
-    >>> list(models())
-    ['BoltzmannMachine', 'RBM']
+    >>> models()["rbm"].__name__
+    'RBM'
     """
     return Catalogue("model", MODELS, ALIASES)
 
