@@ -28,6 +28,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from minidgm.arguments import count
 from minidgm.backend import get_xp
 
@@ -169,12 +171,12 @@ class Filters:
     def _windows(self, v: Any) -> Any:
         """Copy the windows of all blocks, [n P Q, pixels]."""
         xp, n = get_xp(v), v.shape[0]
-        if xp.__name__ == "numpy":
+        if xp is np:
             images = v.reshape(n, self.channels, self.height, self.width)
             row, channel, down, right = images.strides
             shape = (n, self.P, self.Q, *self.window)
             strides = (row, self.p * down, self.q * right, channel, down, right)
-            windows = xp.lib.stride_tricks.as_strided(images, shape, strides, writeable=False)
+            windows = np.lib.stride_tricks.as_strided(images, shape, strides, writeable=False)
             return windows.reshape(n * self.P * self.Q, self.pixels)
         first = xp.arange(self.P)[:, None] * (self.p * self.width) + xp.arange(self.Q) * self.q
         channels, rows, columns = self.window
