@@ -91,6 +91,11 @@ class KDE(Model):
         return {"n_visible": self.n_visible, "n_samples": self.n_samples}
 
     @classmethod
+    def small(cls, like: Any = None, **options: Any) -> KDE:
+        """An instance that checks can integrate over."""
+        return cls(2, 3, 0.7, **options)
+
+    @classmethod
     def from_samples(cls, samples: Any, bandwidth: float = 1.0, **options: Any) -> KDE:
         """A window on each row of ``samples`` [m, n_visible]; ``options`` are backend and dtype.
 
