@@ -14,11 +14,14 @@ missing block.
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
+from minidgm.arguments import count
+from minidgm.backend import Generator
 from minidgm.boltzmann.alternate_layers import AlternateLayers
 from minidgm.boltzmann.bm import MeanField
-from minidgm.numerics import xlogy
+from minidgm.numerics import logsumexp, xlogy
 
 
 class Inference(NamedTuple):
@@ -140,6 +143,23 @@ class LayeredInference(AlternateLayers):
         return -self.variational_free_energy(v) - log_z
 
     log_prob_bound = elbo
+
+    def log_prob_estimate(
+        self, v: Any, rng: Generator | int | None = None, n_samples: int = 100, log_partition: Any = None
+    ) -> Any:
+        """log of the mean of w = exp(-E(v, h)) / q(h) over draws from the mean field, less log Z, [n], nats.
+
+        An estimate: in expectation between `elbo` and log p(v), rising with ``n_samples`` (Jensen).
+        """
+        v, rng = self.check_data(v), self.generator(rng)
+        log_z = self.log_partition() if log_partition is None else log_partition
+        mu = self.mean_field(v).mean
+        log_w = []
+        for _ in range(count("n_samples", n_samples)):
+            h = rng.bernoulli(mu)
+            log_q = (xlogy(h, mu) + xlogy(1.0 - h, 1.0 - mu)).sum(axis=-1)
+            log_w.append((-self.energy(v, h) - log_q).astype("float64"))
+        return logsumexp(self.xp.stack(log_w), axis=0) - math.log(n_samples) - log_z
 
     def transform(self, v: Any, sweeps: int = 30) -> Any:
         """Mean-field means of all hidden layers after so many sweeps, [n, n_hidden]: the features of v."""
