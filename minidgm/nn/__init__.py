@@ -4,6 +4,7 @@ from minidgm.nn import initializers, losses
 from minidgm.nn.activations import Elu, Gelu, LeakyRelu, Relu, Sigmoid, Silu, Softplus, Tanh
 from minidgm.nn.attention import SelfAttention
 from minidgm.nn.convolution import Conv1d, Conv2d, ConvTranspose2d
+from minidgm.nn.declare import declare, describe
 from minidgm.nn.dense import Dense
 from minidgm.nn.embedding import Embedding
 from minidgm.nn.layer import Layer
@@ -48,6 +49,8 @@ __all__ = [
     "Tanh",
     "Upsample2d",
     "WeightNorm",
+    "declare",
+    "describe",
     "initializers",
     "losses",
 ]

@@ -127,7 +127,8 @@ class Network(Sequential):
 
     Parameters
     ----------
-    layers : sequence of Layer
+    layers : sequence
+        Layers, or what `declare` makes them from: names, tuples of a name and its arguments.
     input_shape : tuple of int
         Of one row.
 
@@ -137,8 +138,10 @@ class Network(Sequential):
         When a layer does not fit the one before.
     """
 
-    def __init__(self, layers: Sequence[Layer], input_shape: Sequence[int]):
-        super().__init__(layers)
+    def __init__(self, layers: Sequence[Any], input_shape: Sequence[int]):
+        from minidgm.nn.declare import declare
+
+        super().__init__(declare(layers))
         self.input_shape: Shape = tuple(input_shape)
         self.shapes = self.parameter_shapes(self.input_shape)
 
