@@ -3,8 +3,8 @@
     python benchmarks/published/dbn_stacking.py [--quick]
 
 Layer 1 is an RBM with few hidden units, trained by its exact likelihood. Each further layer starts as the
-mirror image of the one below (W_(l+1) = W_l^T, biases exchanged), which must leave every p(v) as it is, and
-is then trained by the exact gradient of E_q[log p(h_l)] on the exact distribution of h_l under the recognition
+mirror image of the one below (W_(l+1) = W_l^T, biases exchanged), which must leave every p(v) as it is. It is
+then trained by the exact gradient of E_q[log p(h_l)], on the exact distribution of h_l under the recognition
 net. Bound and log p(v) are sums over all hidden states; no figure here is an estimate.
 """
 
