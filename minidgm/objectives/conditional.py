@@ -34,8 +34,17 @@ class _Conditional(Objective):
     needs = ("frames", "pull_back")
     of_conditionals = True
 
-    def __init__(self, *, truncation: int | None = None, weight_decay: float = 0.0):
-        super().__init__(weight_decay=weight_decay)
+    def __init__(
+        self,
+        *,
+        truncation: int | None = None,
+        weight_decay: float = 0.0,
+        sparsity_target: float | None = None,
+        sparsity_cost: float = 0.0,
+    ):
+        super().__init__(
+            weight_decay=weight_decay, sparsity_target=sparsity_target, sparsity_cost=sparsity_cost
+        )
         self.truncation = None if truncation is None else count("truncation", truncation)
 
     def _check_shape(self, model: Any, batch: Any) -> None:
@@ -46,7 +55,14 @@ class _Conditional(Objective):
 
     def _frames(self, model: Any, batch: Any) -> tuple[Any, Any]:
         frames = model.frames(batch)
-        return frames, frames.weights / frames.weights.sum()
+        self._seen = frames, frames.weights / frames.weights.sum()
+        return self._seen
+
+    def _add_sparsity(self, model: Any, batch: Any) -> None:
+        frames, w = self._seen
+        hidden = frames.rbms.hidden_given_visible(frames.v)
+        excess = w @ hidden.mean - self.sparsity_target + 0.0 * hidden.mean  # [n, n_hidden], equal rows
+        self._grads["c"] += 2.0 * self.sparsity_cost * (w @ hidden.mean_jvp(excess))
 
 
 class ConditionalContrastiveDivergence(_Conditional):
@@ -58,7 +74,7 @@ class ConditionalContrastiveDivergence(_Conditional):
         Gibbs sweeps from every frame, under the biases that its true past gives.
     truncation : int, optional
         Frames after which back-propagation through time stops; by default it runs to the beginning.
-    weight_decay : float
+    weight_decay, sparsity_target, sparsity_cost
         See `Objective`.
 
     Notes
@@ -76,8 +92,21 @@ class ConditionalContrastiveDivergence(_Conditional):
     ((4, 4), ['mean_gap', 'reconstruction_error'])
     """
 
-    def __init__(self, k: int = 15, *, truncation: int | None = None, weight_decay: float = 0.0):
-        super().__init__(truncation=truncation, weight_decay=weight_decay)
+    def __init__(
+        self,
+        k: int = 15,
+        *,
+        truncation: int | None = None,
+        weight_decay: float = 0.0,
+        sparsity_target: float | None = None,
+        sparsity_cost: float = 0.0,
+    ):
+        super().__init__(
+            truncation=truncation,
+            weight_decay=weight_decay,
+            sparsity_target=sparsity_target,
+            sparsity_cost=sparsity_cost,
+        )
         self.k = count("k", k)
 
     def estimate(self, model: Any, batch: Any, rng: Any, grads: Any) -> dict[str, Any]:
@@ -95,7 +124,7 @@ class ConditionalLikelihood(_Conditional):
 
     Parameters
     ----------
-    truncation, weight_decay
+    truncation, weight_decay, sparsity_target, sparsity_cost
         See `ConditionalContrastiveDivergence`.
 
     Notes

@@ -47,6 +47,29 @@ def test_weight_decay():
     np.testing.assert_array_equal(decayed["u0"], plain["u0"])
 
 
+@pytest.mark.parametrize("kind", ["conditional", "recurrent"])
+def test_sparsity_by_differences(kind):
+    """cost * sum_j (target - q_j)^2 in the hidden biases, q_j over real frames only."""
+    model = drawn(kind)
+    batch = one_batch(model, sequences(model))
+    plain = ConditionalLikelihood().gradient(model, batch, None)[0]["c"].copy()
+    sparse = ConditionalLikelihood(sparsity_target=0.1, sparsity_cost=0.7)
+    found = sparse.gradient(model, batch, None)[0]["c"] - plain
+
+    def penalty():
+        frames = model.frames(batch)
+        w = frames.weights / frames.weights.sum()
+        return 0.7 * ((w @ frames.rbms.hidden_given_visible(frames.v).mean - 0.1) ** 2).sum()
+
+    for j in range(model.n_hidden):
+        ends = []
+        for step in (1e-5, -1e-5):
+            model.params["c"][j] += step
+            ends.append(penalty())
+            model.params["c"][j] -= step
+        assert abs((ends[0] - ends[1]) / 2e-5 - found[j]) < 1e-8
+
+
 def test_who_can_train_what():
     for kind in KINDS:
         assert fitting(drawn(kind)) == ["ConditionalContrastiveDivergence", "ConditionalLikelihood"]
