@@ -35,7 +35,6 @@ crbm = minidgm.ConvolutionalRBM(filters=8, filter_size=5, pool=2, image_shape=(1
 crbm.initialize(train)
 #: Detectors are rare from the beginning, and a penalty keeps them so: a filter that is on everywhere is no
 #: stroke.
-crbm.params["c"][...] = -4.0
 crbm.fit(
     train,
     objective=objectives.ContrastiveDivergence(k=1, sparsity_target=0.01, sparsity_cost=2000.0),

@@ -44,6 +44,7 @@ from minidgm.numerics import logsumexp
 from minidgm.parameters import Parameters
 
 VISIBLE = ("bernoulli", "spin", "gaussian")
+RARE = -4.0  # hidden biases to start from: there are many more detectors than pixels (Hinton 2012, section 8)
 
 
 class ConvolutionalRBM(Tied):
@@ -61,7 +62,7 @@ class ConvolutionalRBM(Tied):
         Rows of data are images flattened in this order; [n, height, width] and [n, channels, height, width]
         are taken as well.
     backend, dtype, seed
-        See `minidgm.model.Model`.
+        See `minidgm.model.Model`. Filters start at random, hidden biases at -4, so that detectors are rare.
 
     Raises
     ------
@@ -112,6 +113,7 @@ class ConvolutionalRBM(Tied):
         self.params = Parameters(shapes, backend=self.backend, dtype=self.dtype)
         noise = Generator(seed, self.backend).normal(shapes["W"], dtype=self.dtype)
         self.params["W"][...] = 0.01 * noise
+        self.params["c"][...] = RARE
 
     def config(self) -> dict[str, Any]:
         sizes = {"filters": self.filters, "filter_size": list(self.filter_size), "pool": list(self.pool)}

@@ -183,8 +183,8 @@ def test_learns_from_images_and_rows_alike():
     ends = []
     for X in (rows, rows.reshape(-1, 8, 8), rows.reshape(-1, 1, 8, 8)):
         model = ConvolutionalRBM(6, 3, 2, image_shape=(8, 8), seed=0).initialize(X)
-        options = {"objective": "ContrastiveDivergence", "optimizer": optim.SGD(0.01), "batch_size": 50}
-        history = model.fit(X, epochs=3, seed=0, **options)
+        options = {"objective": "ContrastiveDivergence", "optimizer": optim.Adam(0.02), "batch_size": 50}
+        history = model.fit(X, epochs=10, seed=0, **options)
         ends.append(model.params.buffer.copy())
     assert (ends[0] == ends[1]).all()
     assert (ends[0] == ends[2]).all()
