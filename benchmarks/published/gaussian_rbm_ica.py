@@ -10,8 +10,9 @@ sources; its p(x) is a mixture of 16 Gaussians. ICA maximises its own exact like
 
 over V: for q(s) = 1 / (2 cosh^2 s), the usual choice where the sources are not known, and for the Laplace
 density, which is the truth and no model can beat by more than its fit to the sample. All are measured on the
-same training rows and on as many fresh ones. The RBM's likelihood has several maxima: of a few starts the one
-that the training rows like best is kept.
+same training rows and on as many fresh ones. The RBM's likelihood has several maxima and, at W = 0, a saddle:
+couplings start far from it, and of a few starts the one is kept whose exact training ends highest on the
+training rows; PCD starts from the same.
 """
 
 from __future__ import annotations
@@ -71,6 +72,9 @@ def ica_log_prob(X: np.ndarray, V: np.ndarray, log_q) -> float:  # type: ignore[
 def train(X: np.ndarray, how: str, epochs: int, seed: int) -> GaussianRBM:
     """A Gaussian RBM 2-4, by the exact gradient of all rows or by PCD on batches."""
     rbm = GaussianRBM(2, 4, dtype="float64", seed=seed)
+    W = rbm.params["W"]
+    W *= 3.0
+    rbm.params["c"][...] = -1.0 - 0.5 * (W * W).sum(axis=0)
     if how == "exact":
         objective, rate = objectives.ExactLikelihood(), 0.03
     else:
@@ -89,10 +93,12 @@ def run(rows: int, epochs: int, seed: int, starts: int) -> list[dict[str, object
         V = ica(X, log_q)
         exact_ica[name] = ica_log_prob(X, V, log_q), ica_log_prob(T, V, log_q)
         found.append(_row(seed, name, *exact_ica[name], time.perf_counter() - start))
+    seeds = range(100 * seed, 100 * seed + starts)
     for how in ("exact", "PCD-1"):
         start = time.perf_counter()
-        tried = [train(X, how, epochs, 100 * seed + i) for i in range(starts)]
-        rbm = max(tried, key=lambda model: float(model.log_prob(X).mean()))
+        tried = {i: train(X, how, epochs, i) for i in seeds}
+        best = max(tried, key=lambda i: float(tried[i].log_prob(X).mean()))
+        rbm, seeds = tried[best], range(best, best + 1)
         scores = float(rbm.log_prob(X).mean()), float(rbm.log_prob(T).mean())
         row = _row(seed, f"Gaussian RBM 2-4, {how}", *scores, time.perf_counter() - start)
         for part, i in (("train", 0), ("test", 1)):
@@ -117,7 +123,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rows", type=int, default=20_000)
-    parser.add_argument("--epochs", type=int, default=120)
+    parser.add_argument("--epochs", type=int, default=150)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--starts", type=int, default=6)
     parser.add_argument("--full", action="store_true", help="200,000 rows, 200 epochs, seeds 0 to 4")
@@ -130,7 +136,7 @@ def main() -> None:
         "exact": "ExactLikelihood, Adam 0.03 to 0 (cosine), batch 1000",
         "PCD-1": "1000 chains, Adam 0.01 to 0 (cosine), batch 1000",
         "epochs": args.epochs,
-        "starts": f"{args.starts}, the one with the best training likelihood is kept",
+        "starts": f"{args.starts}, the one with the best training likelihood is kept, and used by PCD",
         "goal": f"within {GOAL} of ICA on the same data",
     }
     write("gaussian-rbm-ica", rows, settings)
