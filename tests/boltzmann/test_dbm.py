@@ -140,7 +140,10 @@ def test_inference_of_a_missing_block():
     np.testing.assert_allclose(found.visible[:, ::2], v[:, ::2])
     other = v.copy()
     other[:, 1::2] = 0.3
-    np.testing.assert_allclose(dbm.infer(other, known).visible, found.visible)
+    for sweeps in (1, 500):
+        first, second = (dbm.infer(x, known, max_iterations=sweeps) for x in (v, other))
+        np.testing.assert_array_equal(first.visible, second.visible)
+        np.testing.assert_array_equal(first.mean, second.mean)
     h = found.mean
     field = to_numpy(dbm.visible_given_hidden(h).field)
     np.testing.assert_allclose(found.visible[:, 1::2], (1 / (1 + np.exp(-field)))[:, 1::2], atol=1e-5)
@@ -228,6 +231,10 @@ def test_features_start_a_classifier_at_the_fixed_point():
     second = 1 / (1 + np.exp(-(first @ net.params["W2"] + net.params["b2"])))
     np.testing.assert_allclose(second, dbm.mean_field(v).mean[:, 8:], atol=1e-4)
     assert drawn((4, 3), dtype="float32").to_mlp(2).sizes == (4, 3)
+    deep = drawn((4, 3, 2, 3))
+    net = deep.to_mlp(2)
+    for layer, scale in ((2, 2.0), (3, 1.0)):
+        np.testing.assert_allclose(net.params[f"W{layer}"], scale * deep.params[f"W{layer}"])
 
 
 def test_bad_input():
