@@ -88,10 +88,10 @@ class HamiltonianModel(EnergyModel):
         return state.v
 
     def default_objective(self) -> Any:
-        """Persistent chains moved by HMC."""
+        """Persistent chains moved by HMC, of which one in a hundred begins anew at each step."""
         from minidgm.objectives import HybridPersistent
 
-        return HybridPersistent()
+        return HybridPersistent(restart=0.01)
 
     # Annealing
 

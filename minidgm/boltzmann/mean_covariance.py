@@ -77,7 +77,7 @@ class MeanCovarianceEnergy(HamiltonianModel):
         shapes |= {"b": (n_visible,), "visible_log_precision": (n_visible,), **self._own_shapes()}
         self.params = Parameters(shapes, backend=self.backend, dtype=self.dtype)
         rng = Generator(seed, self.backend)
-        for name, scale in (("W", 0.01), ("R", 0.1)):
+        for name, scale in (("W", 0.01), ("R", 2.0 * n_visible**-0.5)):
             self.params[name][...] = scale * rng.normal(shapes[name], dtype=self.dtype)
         if n_factors is not None:
             # Unit k starts on its own stretch of the factors.

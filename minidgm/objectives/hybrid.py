@@ -13,6 +13,12 @@ F(v):
 
 The hidden units enter by their exact means within dF/dtheta (Rao-Blackwell). All chains share one step size,
 which follows their mean acceptance and is part of the state, hence of a checkpoint.
+
+**Restarts.** Chains that have settled near the data never report a second region of mass far away, which the
+model is then free to grow: a shell where the containing Gaussian has most of its volume. With ``restart`` > 0
+each chain begins anew in that Gaussian with this probability before a step. Where there is no shell it is back
+among the data within tens of steps, and the estimate is biased by about that many times ``restart``; where
+there is one, it stays, and learning removes the shell.
 """
 
 from __future__ import annotations
@@ -20,6 +26,7 @@ from __future__ import annotations
 from typing import Any
 
 from minidgm.arguments import count, real
+from minidgm.backend import get_xp
 from minidgm.objectives.base import Objective
 from minidgm.objectives.two_phase import mean_gap, signed_weights
 from minidgm.samplers import hmc
@@ -42,6 +49,8 @@ class HybridPersistent(Objective):
         Wanted acceptance, in (0, 1).
     step_size : float
         To start from; it adapts.
+    restart : float
+        Chance of a chain to begin anew before a step, in [0, 1).
     weight_decay, sparsity_target, sparsity_cost
         See `Objective`.
 
@@ -70,6 +79,7 @@ class HybridPersistent(Objective):
         k: int = 1,
         target: float = hmc.TARGET,
         step_size: float = 0.05,
+        restart: float = 0.0,
         *,
         weight_decay: float = 0.0,
         sparsity_target: float | None = None,
@@ -81,6 +91,7 @@ class HybridPersistent(Objective):
         self.n_leapfrog, self.n_chains = count("n_leapfrog", n_leapfrog), count("n_chains", n_chains)
         self.k, self.target = count("k", k), real("target", target, below=1.0, positive=True)
         self.step_size = real("step_size", step_size, positive=True)
+        self.restart = real("restart", restart, below=1.0)
 
     def estimate(self, model: Any, batch: Any, rng: Any, grads: Any) -> dict[str, Any]:
         state = self._chains(model, rng)
@@ -108,7 +119,11 @@ class HybridPersistent(Objective):
                 f"the chains have shape {found}, this model and objective need {expected}: call reset() to "
                 "start new chains"
             )
-        return hmc.HMCState(self._state["v"], self._state["step_size"])
+        v = self._state["v"]
+        if self.restart:
+            anew = rng.uniform((self.n_chains, 1), dtype=model.dtype) < self.restart
+            v = get_xp(v).where(anew, model.sample(self.n_chains, rng, steps=0), v)
+        return hmc.HMCState(v, self._state["step_size"])
 
     def review(self, means: dict[str, float]) -> None:
         """Look at the means of an epoch's metrics: warn when no trajectory was accepted."""

@@ -120,6 +120,21 @@ def test_other_models_and_chains_are_refused():
             HybridPersistent(**{name: value})
 
 
+def test_chains_begin_anew():
+    """A chain far away returns to the containing Gaussian with the given probability, others stay."""
+    model = drawn()
+    objective = HybridPersistent(n_chains=500, n_leapfrog=1, step_size=1e-6, restart=0.3)
+    batch = Generator(1).normal((5, 2), dtype="float64")
+    objective.gradient(model, batch, Generator(0))
+    state = objective.state
+    state["v"], state["step_size"] = np.full((500, 2), 1e3), np.full(1, 1e-9)
+    objective.set_state(state)
+    objective.gradient(model, batch, Generator(2))
+    anew = (np.abs(objective.state["v"]) < 100.0).all(axis=1)
+    assert 0.2 < anew.mean() < 0.4  # 4.9 standard deviations each way: one seed in a million
+    np.testing.assert_allclose(objective.state["v"][~anew], 1e3, rtol=1e-3)
+
+
 def test_more_trajectories_and_sparsity():
     model = drawn()
     plain = HybridPersistent(n_chains=4, k=2)
