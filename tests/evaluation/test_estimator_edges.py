@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +12,8 @@ import pytest
 from minidgm import BoltzmannMachine
 from minidgm.backend import Generator
 from minidgm.boltzmann import bm
-from minidgm.evaluation import ais, ais_between, annealing, log_partition_exact, reverse_ais
+from minidgm.boltzmann.units import Spin
+from minidgm.evaluation import ais, ais_between, annealing, base_rate, log_partition_exact, reverse_ais
 from minidgm.evaluation.annealing import describe_base, log_mean_exp, path_from_base, sample_base
 from minidgm.evaluation.path import HarmoniumPath
 from minidgm.evaluation.schedule import base_biases, check_betas, published_betas
@@ -167,6 +170,57 @@ def test_sources_of_chains_leave_the_given_generator_where_draws_end(kind):
     )
 
 
+def test_chains_between_models_start_at_the_first_one_s_biases(monkeypatch):
+    """Replayed by hand, with and without settling sweeps, for both families."""
+    pairs = [(wide(), wide(1)), (machine(4, 3), machine(4, 3, seed=1))]
+    monkeypatch.setattr(bm, "MAX_HIDDEN_BITS", 1)
+    for (a, b), steps in itertools.product(pairs, (0, 2)):
+        rng, path, betas = Generator(6), annealing.path_between(a, b), [0.0, 0.5, 1.0]
+        start = path.join(a.sample(8, rng, steps=0), 0.0, rng)
+        (child,) = rng.spawn(1)
+        log_w, state = path.anneal(start, [0.0] * steps + betas, child)
+        found = ais_between(a, b, 8, betas=betas, rng=6, gibbs_steps=steps)
+        assert (found.log_weights == log_w).all()
+        assert (found.samples == path.visible(state)).all()
+
+
+def test_given_samples_are_completed_at_their_end_of_the_path():
+    """Replayed by hand: hidden states of a machine are drawn given the samples, from the run's generator."""
+    a, b = machine(3, 2), machine(3, 2, seed=1)
+    init, betas = a.visible.states(3), [0.0, 0.5, 1.0]
+    for path, at, run in (
+        (path_from_base(a, None)[0], 1.0, lambda: reverse_ais(a, 8, betas=betas, rng=6, init=init)),
+        (annealing.path_between(a, b), 0.0, lambda: ais_between(a, b, 8, betas=betas, rng=6, init=init)),
+    ):
+        rng = Generator(6)
+        start = init, a.hidden_given_visible(init).sample(rng)
+        (child,) = rng.spawn(1)
+        log_w, _ = path.anneal(start, betas[::-1] if at else betas, child)
+        assert (run().log_weights == log_w).all()
+
+
+def test_sweeps_are_passed_on():
+    model = rbm(3, 2)
+    for run in (ais, reverse_ais):
+        for sweeps in ("block", "collapsed"):
+            assert run(model, 5, 3, rng=0, sweeps=sweeps).settings["sweeps"] == sweeps
+
+
+@pytest.mark.parametrize("hidden", ["bernoulli", "spin"])
+def test_every_draw_of_a_float32_model_is_float32(hidden):
+    class Noting(Generator):
+        dtypes = set()
+
+        def bernoulli_from_logits(self, x, bias=None, out=None, mean=None):
+            self.dtypes.update(str(a.dtype) for a in (x, bias, out) if a is not None)
+            return super().bernoulli_from_logits(x, bias, out, mean)
+
+    path, _ = path_from_base(rbm(4, 3, hidden=hidden, dtype="float32"), None)
+    rng = Noting(0)
+    path.anneal(sample_base(path, 6, rng), [0.0, 0.5, 1.0], rng)
+    assert rng.dtypes == {"float32"}
+
+
 # Bases
 
 
@@ -199,15 +253,13 @@ def test_chains_of_float32_models_are_float32_and_weights_float64(kind):
 
 
 def test_increments_of_float32_models_sum_in_float64():
-    """3,000 hidden units of nearly equal change: a float32 sum would lose four digits."""
-    model = rbm(4, 3000, hidden="spin", dtype="float32", scale=0.01, seed=1)
-    path, v = path_from_base(model, "uniform")[0], np.ones((1, 4), dtype="float32")
-    field = model.hidden_field(v).astype("float64")
-    terms = np.logaddexp(field, -field) - math.log(2.0)
-    linear = float((v @ model.params["b"])[0])
-    exact = linear + terms.sum()
-    each = 3000**0.5 * 2.0**-24  # rounding of single terms near log 2, at random
-    assert float(path.log_increment(v, 0.0, 1.0)[0]) == pytest.approx(exact, abs=4 * each)
+    """3,000 terms of order one: a float32 sum would be off by some 1e-4."""
+    model = rbm(2, 3000, hidden="spin", dtype="float32", seed=1)
+    path, v = path_from_base(model, "biases")[0], np.zeros((1, 2), dtype="float32")
+    terms = model.hidden.cgf(model.hidden_field(v)) - model.hidden.cgf(0.0 * model.hidden_field(v))
+    assert terms.dtype == np.float32
+    expected = terms.astype("float64").sum()
+    assert float(path.log_increment(v, 0.0, 1.0)[0]) == pytest.approx(expected, rel=1e-13)
 
 
 def test_machine_with_a_posterior_that_is_not_listed(monkeypatch):
@@ -250,6 +302,21 @@ class Own:
 def test_models_with_paths_of_their_own():
     assert path_from_base(Own(), 3.0) == ("path", 3.0)
     assert annealing.path_between(Own(), "b") == ("road", "b")
+
+
+def test_base_rates_of_a_model_s_own_and_of_rows_of_several_types():
+    rate = base_rate(SimpleNamespace(base_rate=lambda v: ("rate", v)), 3.0)
+    assert rate == ("rate", 3.0)
+    model, v = rbm(2, 2), np.array([[1.0, 0.0], [0.0, 0.0]])
+    model.row_unit = Spin()
+    assert np.allclose(base_rate(model, v), Spin().logit(np.array([0.5, 0.0])), atol=1e-12)
+
+
+@pytest.mark.parametrize("n", [290_000, 14_500, 2_900, 30])
+def test_published_temperatures_keep_their_proportions(n):
+    betas = np.array(published_betas(n))
+    low, middle = (betas < 0.5).sum(), ((betas >= 0.5) & (betas < 0.9)).sum()
+    assert (low, middle, len(betas)) == (round(n * 5 / 145), round(n * 40 / 145), n)
 
 
 # Messages
