@@ -322,4 +322,7 @@ def test_every_objective_says_its_arguments():
         thing = getattr(objectives, name)
         if inspect.isclass(thing):
             parameters = inspect.signature(thing).parameters
-            assert {"weight_decay", "sparsity_target", "sparsity_cost"} <= set(parameters)
+            assert "weight_decay" in parameters
+            # A network of several hidden layers has no one mean to hold to a target.
+            sparsity = {"sparsity_target", "sparsity_cost"}
+            assert sparsity <= set(parameters) or name == "UpDown"
