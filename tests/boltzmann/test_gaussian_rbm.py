@@ -10,6 +10,7 @@ from scipy.stats import kstest, multivariate_normal
 from minidgm import GaussianRBM, IntractableError, check_model, evaluation
 from minidgm.backend import Generator, asarray, to_numpy
 from minidgm.checks import oracle
+from minidgm.checks.strict import count_host_reads
 from minidgm.datasets import digits, patches
 from minidgm.errors import DataError
 from minidgm.objectives import ContrastiveDivergence, ExactLikelihood, PersistentContrastiveDivergence
@@ -203,6 +204,18 @@ def test_training_is_the_same_on_both_backends_and_resumes(tmp_path, backend):
     assert np.array_equal(to_numpy(again.log_prob(X)), to_numpy(model.log_prob(X)))
     assert to_numpy(model.reconstruct(X, Generator(0, backend))).shape == (40, 3)
     assert to_numpy(model.transform(X)).shape == (40, 2)
+
+
+@pytest.mark.parametrize("objective", [ContrastiveDivergence, PersistentContrastiveDivergence])
+def test_a_step_reads_nothing_back(objective):
+    model = GaussianRBM(4, 3, centered=True, backend="strict", seed=0)
+    X = asarray(np.random.default_rng(0).normal(size=(10, 4)), "strict", "float32")
+    estimator, rng = objective(), Generator(0, "strict")
+    estimator.gradient(model, X, rng)
+    with count_host_reads() as reads:
+        estimator.gradient(model, X, rng)
+        model.project()
+    assert reads.count == 0
 
 
 @pytest.mark.parametrize("instance", [GaussianRBM, GaussianRBM(30, 40, centered=True)])

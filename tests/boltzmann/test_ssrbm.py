@@ -8,8 +8,11 @@ from scipy.special import logsumexp
 
 from minidgm import IntractableError, SpikeAndSlabRBM, check_model, evaluation
 from minidgm.backend import Generator, asarray, to_numpy
+from minidgm.boltzmann.slab_precisions import norm_bound
+from minidgm.checks.strict import count_host_reads
 from minidgm.datasets import digits
 from minidgm.errors import DataError
+from minidgm.objectives import PersistentContrastiveDivergence
 from minidgm.optim import Adam
 
 
@@ -171,6 +174,42 @@ def test_same_numbers_on_both_backends_and_after_save(tmp_path, backend):
     assert to_numpy(model.reconstruct(X)).shape == (40, 3)
     assert to_numpy(model.reconstruct(X, Generator(0, backend))).shape == (40, 3)
     assert to_numpy(model.transform(X)).shape == (40, 2)
+
+
+@pytest.mark.parametrize("Phi", [0.0, 0.1])
+def test_a_step_reads_nothing_back(Phi):
+    model = SpikeAndSlabRBM(4, 3, Phi=Phi, backend="strict", seed=0)
+    X = asarray(np.random.default_rng(0).normal(size=(10, 4)), "strict", "float32")
+    estimator, rng = PersistentContrastiveDivergence(), Generator(0, "strict")
+    estimator.gradient(model, X, rng)
+    with count_host_reads() as reads:
+        estimator.gradient(model, X, rng)
+        model.project()
+    assert reads.count == 0
+
+
+def test_one_heavy_column_does_not_starve_the_others():
+    """The column that breaks the bound shrinks; those orthogonal to it keep their length to a thousandth."""
+    model = SpikeAndSlabRBM(6, 3, Phi=0.0, dtype="float64")
+    W = np.zeros((6, 3))
+    W[0, 0], W[1, 1], W[2, 2] = 1.2, 0.5, 0.4
+    model.set(W=W)
+    for _ in range(100):
+        model.project()
+    lengths = np.linalg.norm(model.params["W"], axis=0)
+    assert 0.9 < lengths[0] < 1.0
+    np.testing.assert_allclose(lengths[1:], [0.5, 0.4], rtol=1e-3)
+
+
+@given(seed=st.integers(0, 2**32 - 1), rows=st.integers(1, 6), columns=st.integers(1, 6))
+@settings(max_examples=20)
+def test_bound_of_the_norm_is_above_and_close(seed, rows, columns):
+    A = np.random.default_rng(seed).normal(size=(rows, columns))
+    log_bound, share = norm_bound(A)
+    exact = np.log(np.linalg.norm(A, 2) ** 2)
+    assert exact - 1e-9 <= log_bound <= exact + np.log(min(rows, columns)) / 32 + 1e-9
+    assert share.shape == (columns,)
+    assert share.sum() == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("instance", [SpikeAndSlabRBM, SpikeAndSlabRBM(30, 40, Phi=0.0)])
