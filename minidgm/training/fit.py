@@ -45,7 +45,8 @@ def fit(
         Batches are an iterable of arrays [m, d], or a callable that returns a fresh one every epoch (an
         iterator that can be walked once gives one epoch). Nothing is copied but a batch at a time; rows
         come in a new random order every epoch, and the last batch has what is left. A model of sequences
-        takes a list of arrays [T, d].
+        takes a list of arrays [T, d]. A model with a method ``begin(X)`` is first shown at most 10,000 of
+        the rows, evenly spread, to start from if it is untrained.
     objective : Objective, str or class, optional
         The gradient estimator; by default ``model.default_objective()``.
     optimizer : Optimizer, str or class, optional
