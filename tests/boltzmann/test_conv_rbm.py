@@ -1,5 +1,7 @@
 """Convolutional RBM: the generic identities on tiny ones, and everything around the mathematics."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -32,11 +34,37 @@ def drawn(seed=0, scale=0.5, **kwargs):
     return model
 
 
+QUICK = (
+    "free energy",
+    "hidden free energy",
+    "conditionals",
+    "weighted energy gradient",
+    "free energy gradient",
+    "exact likelihood",
+    "exact likelihood objective",
+    "tempered energy",
+    "methods are pure",
+)
+
+
 @pytest.mark.parametrize("structure", TINY, ids=str)
-def test_generic_identities(structure):
-    report = check_model(ConvolutionalRBM(**structure, dtype="float64"), max_examples=1)
+def test_identities_from_the_energy_alone(structure):
+    report = check_model(ConvolutionalRBM(**structure, dtype="float64"), QUICK, max_examples=4)
     assert report.ok
-    assert {"free energy", "conditionals", "Toeplitz weights"} <= {result.name for result in report.results}
+    assert len(report.results) == len(QUICK)
+
+
+def test_every_identity_that_applies():
+    report = check_model(ConvolutionalRBM(**TINY[0], dtype="float64"), max_examples=2)
+    assert report.ok
+    names = {result.name for result in report.results}
+    assert {"Toeplitz weights", "contrastive divergence is unbiased", "annealed importance weights"} <= names
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("structure", TINY, ids=str)
+def test_long_proof(structure):
+    assert check_model(ConvolutionalRBM(**structure, dtype="float64"), max_examples=20, seed=1).ok
 
 
 @pytest.mark.parametrize("kind", [{}, {"visible": "gaussian"}])
@@ -100,6 +128,21 @@ def test_no_step_waits_for_the_device(objective):
     with count_host_reads() as reads:
         estimator.gradient(model, batch, rng)
     assert reads.count == 0, reads
+
+
+def test_persistent_chains_go_on(backend):
+    """Each call draws v from the last h, and h from that v: without couplings both forget and look alike."""
+    model, objective = drawn(backend=backend), PersistentContrastiveDivergence(n_chains=300)
+    model.params.buffer[...] = 0.0
+    batch, rng = asarray(np.ones((7, 60)), backend, "float32"), Generator(0, backend)
+    seen = []
+    for _ in range(3):
+        objective.gradient(model, batch, rng)
+        seen.append({name: to_numpy(value).copy() for name, value in objective.state.items()})
+    for before, after in itertools.pairwise(seen):
+        assert (before["v"] != after["v"]).mean() == pytest.approx(0.5, abs=0.02)
+        # Each of the four detectors of a block is on with probability 1/5.
+        assert (before["h"] != after["h"]).mean() == pytest.approx(2 * 0.2 * 0.8, abs=0.02)
 
 
 def test_nothing_is_written_to_but_the_result():
