@@ -8,7 +8,7 @@ notes that each depend on themselves one frame before (-10.49, over the frames t
 
 Two trainings: on the 229 pieces as they are, and on the same pieces in twelve keys, from five semitones down
 to six up; test and validation pieces are never transposed. A run stops after ``--minutes`` of training and
-continues when it is called again; the figures are written when both trainings are done.
+continues when it is called again; figures are written after each training.
 """
 
 from __future__ import annotations
@@ -125,6 +125,12 @@ def main() -> None:
     ]
     print(*rows, sep="\n", flush=True)
     annealing = {"n_chains": args.n_chains, "n_temperatures": args.n_temperatures}
+    settings = {
+        "data": "JSB chorales, quarter notes, 229 / 76 / 77 pieces; nats a frame; train: every third piece",
+        **size, "batch_size": args.batch_size, "AIS": annealing, "seed": args.seed,
+        "optimizer": f"Adam {args.learning_rate} falling to 0 as a cosine, gradient norm at most 1",
+        "start": "W, b, c of an RBM of single frames, PCD-1, 30 epochs; A, B, F, R a tenth of the usual",
+    }  # fmt: skip
     for name, pieces, epochs in (
         ("RNN-RBM", data.train, size["epochs"]),
         ("RNN-RBM, trained in twelve keys", in_all_keys(data.train), size["epochs_transposed"]),
@@ -145,14 +151,7 @@ def main() -> None:
             "kind": found["test"].kind, "stderr of log Z": round(found["test"].stderr or 0.0, 4),
             "effective chains": round(found["test"].ess or 0.0, 2), "train seconds": round(seconds),
         })  # fmt: skip
-        print(rows[-1], flush=True)
-    write("jsb-rnn-rbm", rows, {
-        "data": "JSB chorales, quarter notes, 229 / 76 / 77 pieces; nats a frame; train: every third piece",
-        **size, "batch_size": args.batch_size, "AIS": annealing, "seed": args.seed,
-        "optimizer": f"Adam {args.learning_rate} falling to 0 as a cosine, gradient norm at most 1",
-        "start": "W, b, c of an RBM of single frames, PCD-1, 30 epochs; A, B, F, R a tenth of the usual",
-        "chosen": "number of epochs by the validation pieces",
-    })  # fmt: skip
+        write("jsb-rnn-rbm", rows, settings)
 
 
 if __name__ == "__main__":
