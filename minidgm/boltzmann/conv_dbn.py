@@ -265,7 +265,7 @@ class ConvolutionalDBN(ImageModel):
         History
             All epochs of all layers; ``layer`` says whose.
         """
-        from minidgm.boltzmann.greedy import Relay, layer_folder
+        from minidgm.boltzmann.relay import Relay, layer_folder
         from minidgm.training.history import History
 
         if inputs not in INPUTS:

@@ -176,10 +176,9 @@ class Recognition(EnergyModel):
         for layer in range(self.depth - 1, 0, -1):
             below, above = rows[layer - 1], rows[layer]
             step = max(1, PAIRS // above.shape[0])
-            blocks = [below[i : i + step] for i in range(0, max(1, below.shape[0]), step)]
-            message = self.xp.concatenate(
-                [combine(*twin.pair_tables(layer, block, above), message) for block in blocks]
-            )
+            starts = range(0, max(1, below.shape[0]), step)
+            tables = (twin.pair_tables(layer, below[i : i + step], above) for i in starts)
+            message = self.xp.concatenate([combine(log_p, log_q, message) for log_p, log_q in tables])
         return message
 
     def pair_tables(self, layer: int, x: Any, y: Any) -> tuple[Any, Any]:
