@@ -105,7 +105,7 @@ class RNNRBM(SequenceModel):
         shapes |= {f"visible_{name}": shape for name, shape in own.items()}
         self.params = Parameters(shapes, backend=self.backend, dtype=self.dtype)
         rng = Generator(seed, self.backend)
-        # Of a radius about 1, R lets the state remember at first; with a small one no gradient comes far back.
+        # Of a radius about 1, R remembers at first; with a small one no gradient comes back far.
         for name, scale in (("W", 0.1), ("A", 0.1), ("B", 0.1), ("F", 0.1), ("R", n_u**-0.5)):
             self.params[name][...] = scale * rng.normal(shapes[name], dtype=self.dtype)
 
