@@ -9,12 +9,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from minidgm import BoltzmannMachine
+from minidgm import RBM, BoltzmannMachine
 from minidgm.backend import Generator
 from minidgm.boltzmann import bm
 from minidgm.boltzmann.units import Spin
 from minidgm.evaluation import ais, ais_between, annealing, base_rate, log_partition_exact, reverse_ais
 from minidgm.evaluation.annealing import describe_base, log_mean_exp, path_from_base, sample_base
+from minidgm.evaluation.collapsed import CollapsedPath
+from minidgm.evaluation.fused import BernoulliPath
 from minidgm.evaluation.path import HarmoniumPath
 from minidgm.evaluation.schedule import base_biases, check_betas, published_betas
 from tests.evaluation.models import machine, rbm
@@ -197,6 +199,36 @@ def test_given_samples_are_completed_at_their_end_of_the_path():
         (child,) = rng.spawn(1)
         log_w, _ = path.anneal(start, betas[::-1] if at else betas, child)
         assert (run().log_weights == log_w).all()
+
+
+def test_few_hidden_units_are_collapsed_unless_told_otherwise():
+    class Same(RBM):
+        def hidden_field(self, v):
+            return super().hidden_field(v)
+
+    outnumbered, even = RBM(20, 2), RBM(3, 2)
+    for model, sweeps, kind in (
+        (outnumbered, None, CollapsedPath),
+        (outnumbered, "block", BernoulliPath),
+        (even, None, BernoulliPath),
+        (even, "collapsed", CollapsedPath),
+        (Same(20, 2), None, HarmoniumPath),
+        (Same(20, 2), "collapsed", CollapsedPath),
+    ):
+        assert type(path_from_base(model, None, sweeps)[0]) is kind
+
+
+def test_a_base_has_no_hidden_parameters():
+    base = path_from_base(rbm(3, 2, hidden="gaussian"), None)[0].a
+    assert {name: base.params[name].shape for name in ("W", "c", "hidden_log_precision")} == {
+        "W": (3, 0),
+        "c": (0,),
+        "hidden_log_precision": (0,),
+    }
+
+
+def test_a_path_may_draw_its_base_itself():
+    assert sample_base(SimpleNamespace(sample_base=lambda n, rng: (n, rng)), 3, "rng") == (3, "rng")
 
 
 def test_sweeps_are_passed_on():
