@@ -2,10 +2,10 @@
 
     python benchmarks/mcrbm.py [--rounds 9] [--backend numpy|cupy]
 
-A step moves 100 chains by one trajectory of 20 leapfrog steps in float32. ``products`` is the floor: the matrix
-products of the 21 gradients of F that 20 leapfrog steps need (x R, its squares P, their means P^T, x W, and
-the two products back to x) and nothing else. Ratios are medians over interleaved rounds. ``plain`` is the same
-step with the readable leapfrog, without buffers.
+A step moves 100 chains by one trajectory of 20 leapfrog steps in float32. ``products`` is the floor: the
+matrix products of the 21 gradients of F that 20 leapfrog steps need (x R, its squares P, their means P^T, x W,
+and the two products back to x) and nothing else. Ratios are medians over interleaved rounds. ``plain`` is the
+same step with the readable leapfrog, without buffers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from minidgm.samplers import hmc
 from minidgm.workspace import Workspace
 
 N_CHAINS, N_LEAPFROG, REPEATS = 100, 20, 5
-# Visible, mean, covariance units, factors: 8 x 8 patches; 16 x 16 patches; the paper's, without and with pooling.
+# Visible, mean and covariance units, factors: patches of 8 x 8, and of 16 x 16 pixels.
 SHAPES = [(64, 16, 64, None), (256, 64, 256, None), (256, 64, 256, 256), (256, 256, 1024, None)]
 
 

@@ -95,6 +95,13 @@ class HamiltonianModel(EnergyModel):
 
     # Annealing
 
+    def base_rate(self, v: Any) -> tuple[Any, Any]:
+        """Biases and log-precisions [n_visible] of independent normal units with the moments of ``v``."""
+        v, xp = self.check_data(v), self.xp
+        variance = v.var(axis=0)
+        precision = 1.0 / xp.maximum(variance, 1e-6 * variance.mean() + 1e-12)
+        return v.mean(axis=0) * precision, xp.log(precision)
+
     def path_from_base(self, base: Any) -> tuple[Any, float]:
         """The path from a factorial Gaussian to this model, and the Gaussian's log Z.
 

@@ -111,6 +111,10 @@ class KDE(Model):
         kde.params["samples"][...] = kde.check_matrix(samples, kde.n_visible, "samples")
         return kde
 
+    def default_objective(self) -> Any:
+        """Refuse: nothing here is learned by gradients."""
+        raise TypeError("KDE is not trained by an objective; call KDE(n_visible).fit(X, validation=...)")
+
     def check_data(self, v: Any, what: str = "v") -> Any:
         """Return ``v`` on this model's device, or raise `DataError`."""
         return self.check_matrix(v, self.n_visible, what)

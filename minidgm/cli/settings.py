@@ -129,6 +129,8 @@ class Settings:
         of_sequences = getattr(model_class, "takes_sequences", False)
         units = options.get("visible", "bernoulli")
         self.data, self.data_config = load_data(tables["data"], units, of_sequences)
+        if "batch_size" not in tables["training"]:
+            self.training["batch_size"] = min(self.training["batch_size"], max(1, len(self.data.train)))
         self.model = self._build_model(model_class, options, values)
         self.data = self.model.prepare(self.data)
         self.objective = self._build(objective, "objective", tables["objective"])

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from minidgm.arguments import count
 from minidgm.backend import get_xp
 
@@ -62,11 +64,11 @@ class Grid(NamedTuple):
         (down, across), (P, Q) = self.dilation, self.places(x.shape[2:])
         if any(map(any, self.padding)):
             x = xp.pad(x, ((0, 0), (0, 0), *self.padding), mode="constant", constant_values=fill)
-        if xp.__name__ == "numpy":
+        if xp is np:
             n, c, y, z = x.strides
             strides = (n, c, y * down, z * across, y * self.stride[0], z * self.stride[1])
             shape = (*x.shape[:2], *self.size, P, Q)
-            return xp.lib.stride_tricks.as_strided(x, shape, strides, writeable=False)
+            return np.lib.stride_tricks.as_strided(x, shape, strides, writeable=False)
         i = xp.arange(self.size[0])[:, None] * down + xp.arange(P) * self.stride[0]  # [rows, P]
         j = xp.arange(self.size[1])[:, None] * across + xp.arange(Q) * self.stride[1]  # [columns, Q]
         return x[:, :, i[:, None, :, None], j[None, :, None, :]]

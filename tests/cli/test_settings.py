@@ -38,7 +38,7 @@ def test_defaults_are_recorded():
     assert config["model"]["visible"] == "bernoulli"
     assert config["optimizer"]["name"] == "Adam"
     assert config["optimizer"]["learning_rate"] > 0
-    assert config["training"]["batch_size"] == 100
+    assert config["training"]["batch_size"] == 14
     assert config["objective"]["name"]
     assert config["seed"] == 0
 
@@ -157,5 +157,5 @@ def test_differences_name_the_keys_and_leave_the_epochs_free():
     assert settings.differences(old, old) == []
     found = " ".join(settings.differences(old, new))
     assert "seed (0 -> 1)" in found
-    assert "training.batch_size (100 -> 5)" in found
+    assert "training.batch_size (14 -> 5)" in found
     assert "epochs" not in found
