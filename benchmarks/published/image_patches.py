@@ -132,8 +132,8 @@ def picture(args: argparse.Namespace) -> None:
     """Covariance filters of an mcRBM, as pixels, on photographs brought to one contrast.
 
     The photographs' local mean and deviation (a Gaussian window of 4 pixels) are taken out, and each whitened
-    patch is divided by the root of its mean square plus 0.1: where contrast is left in, it is what most filters
-    model. Ranzato and Hinton (2010) divide by the norm within the energy.
+    patch is divided by the root of its mean square plus 0.1: where contrast is left in, it is what most
+    filters model. Ranzato and Hinton (2010) divide by the norm within the energy.
     """
     from scipy.ndimage import gaussian_filter
 

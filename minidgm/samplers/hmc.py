@@ -19,8 +19,8 @@ defaults, less 16 % when nothing is. A step size that follows the chains' past i
 ``adaptation=0`` freezes it.
 
 U is ``model.free_energy`` with ``model.free_energy_input_gradient``, or else ``model.energy`` of v alone with
-``model.energy_input_gradient``. A model that also has ``input_gradient_in_place(m, scratch)``, which returns a
-function ``fill(v, out)``, is moved in buffers.
+``model.energy_input_gradient``. A model that also has ``input_gradient_in_place(m, scratch)``, which returns
+a function ``fill(v, out)``, is moved in buffers.
 
 >>> import numpy as np
 >>> from minidgm import Generator, MeanCovarianceRBM
