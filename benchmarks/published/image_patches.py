@@ -4,8 +4,8 @@
 
 Patches of 8 x 8 pixels of scikit-learn's two photographs and of MNIST, ZCA-whitened; training and test share
 no pixel. The log-likelihood of the test rows is exact where the hidden states can be enumerated, else by AIS,
-with the reverse estimate beside it (the truth lies between their expectations). The normal distribution with the
-training rows' mean and covariance is the line that a model without hidden units draws.
+with the reverse estimate beside it (the truth lies between their expectations). The normal distribution with
+the training rows' mean and covariance is the line that a model without hidden units draws.
 
 A model is a line of MODELS. Rows of models that are not asked for are kept from the last run of the same
 settings.

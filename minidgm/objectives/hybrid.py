@@ -17,8 +17,8 @@ which follows their mean acceptance and is part of the state, hence of a checkpo
 **Restarts.** Chains that have settled near the data never report a second region of mass far away, which the
 model is then free to grow: a shell where the containing Gaussian has most of its volume. With ``restart`` > 0
 each chain begins anew in that Gaussian with this probability before a step. Where there is no shell it is
-back among the data within tens of steps, and the estimate is biased by about that many times ``restart``; where
-there is one, it stays, and learning removes the shell.
+back among the data within tens of steps, and the estimate is biased by about that many times ``restart``;
+where there is one, it stays, and learning removes the shell.
 """
 
 from __future__ import annotations
