@@ -198,3 +198,43 @@ def test_centred_gradients_are_written_in_place():
     assert np.allclose(grads["W"], moved, atol=1e-15)
     assert np.allclose(grads["b"], b - moved @ lam, atol=1e-15)
     assert np.allclose(grads["c"], c - moved.T @ mu, atol=1e-15)
+
+
+def test_gaussian_hidden_units_written_out():
+    """E = -b.v - c.h - v W h + lambda h^2 / 2: sums over v, normal posteriors, conditionals of v."""
+    rbm, h = drawn(hidden="gaussian"), np.array([[0.5, -1.0], [2.0, 0.25], [-0.75, 1.5]])
+    W, b, c = (rbm.params[name] for name in "Wbc")
+    precision = np.exp(rbm.params["hidden_log_precision"])
+    V = rbm.visible.states(3)
+    energies = -V @ b - (h @ c)[:, None] - (h @ W.T) @ V.T + 0.5 * (h**2 @ precision)[:, None]
+    for row, expected in zip(h, energies, strict=True):
+        assert np.allclose(rbm.energy(V, np.tile(row, (8, 1))), expected, atol=1e-13)
+    assert np.allclose(rbm.hidden_free_energy(h), -np.logaddexp.reduce(-energies, axis=1), atol=1e-13)
+    posterior, field = rbm.hidden_given_visible(V), V @ W + c
+    assert np.allclose(posterior.mean, field / precision, atol=1e-13)
+    assert np.allclose(posterior.variance, np.ones((8, 2)) / precision, atol=1e-13)
+    log_p = V @ b + 0.5 * (field**2 / precision).sum(axis=1)
+    log_p -= np.logaddexp.reduce(log_p)
+    expected = np.zeros(8)
+    for i in range(3):
+        others = rbm.visible.alternatives(V, i)[0]
+        flipped = [int((V == other).all(axis=1).argmax()) for other in others]
+        expected += log_p - np.logaddexp(log_p, log_p[flipped])
+    assert np.allclose(rbm.pseudo_log_likelihood(V), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("visible", ["bernoulli", "gaussian"])
+def test_hidden_free_energy_gradient_is_linear_in_the_weights(visible):
+    rbm, h = drawn(visible=visible), np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
+    w = np.array([0.5, -2.0, 1.0])
+    each = [rbm.hidden_free_energy_gradient(row[None]).buffer.copy() for row in h]
+    assert np.allclose(rbm.hidden_free_energy_gradient(h, w).buffer, w @ np.array(each), atol=1e-13)
+    assert np.allclose(rbm.hidden_free_energy_gradient(h).buffer, sum(each), atol=1e-13)
+    step, at = 1e-6 * np.random.default_rng(0).normal(size=rbm.params.size), rbm.params.buffer.copy()
+    values = []
+    for sign in (1.0, -1.0):
+        rbm.params.buffer[...] = at + sign * step
+        values.append(w @ rbm.hidden_free_energy(h))
+    rbm.params.buffer[...] = at
+    slope = rbm.hidden_free_energy_gradient(h, w).buffer @ step
+    assert slope == pytest.approx((values[0] - values[1]) / 2.0, rel=1e-6)
