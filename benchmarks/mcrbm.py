@@ -4,7 +4,8 @@
 
 A step moves 100 chains by one trajectory of 20 leapfrog steps in float32. ``products`` is the floor: the
 matrix products of the 21 gradients of F that 20 leapfrog steps need (x R, its squares P, their means P^T, x
-W, and the two products back to x) and nothing else. Ratios are medians over interleaved rounds. ``plain`` is the
+W, and the two products back to x) and nothing else.
+Ratios are medians over interleaved rounds. ``plain`` is the
 same step with the readable leapfrog, without buffers.
 """
 
