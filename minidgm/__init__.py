@@ -42,7 +42,7 @@ _LAZY = {
 }
 _MODULES = (
     "backend", "boltzmann", "checks", "classical", "datasets", "distributions", "errors", "evaluation",
-    "kernels", "nn", "numerics", "objectives", "optim", "parameters", "plotting", "samplers",
+    "kernels", "latent", "nn", "numerics", "objectives", "optim", "parameters", "plotting", "samplers",
     "serialization", "training",
 )  # fmt: skip
 

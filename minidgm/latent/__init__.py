@@ -1,0 +1,1 @@
+"""Directed models with latent variables: belief nets, Helmholtz machines, variational autoencoders."""
