@@ -98,10 +98,15 @@ class Conv2d(Layer):
 
     def backward(self, dy: Any, cache: Any, out: Mapping[str, Any] | None = None) -> tuple[Any, Any]:
         x, W = cache
+        dx = paint_filters(dy, W, x.shape[2:], self.grid, self.groups)
+        return dx, self.parameter_gradients(dy, cache, out)
+
+    def parameter_gradients(self, dy: Any, cache: Any, out: Mapping[str, Any] | None = None) -> Any:
+        x, W = cache
         grads = {"W": filter_gradient(x, dy, W.shape, self.grid, self.groups, _of(out, "W"))}
         if self.bias:
             grads["b"] = get_xp(dy).sum(dy, axis=(0, 2, 3), out=_of(out, "b"))
-        return paint_filters(dy, W, x.shape[2:], self.grid, self.groups), grads
+        return grads
 
     def jvp(self, dx: Any, cache: Any) -> Any:
         return correlate(dx, cache[1], self.grid, self.groups)

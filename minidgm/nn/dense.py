@@ -63,13 +63,15 @@ class Dense(Layer):
         return y, (x, params["W"])
 
     def backward(self, dy: Any, cache: Any, out: Mapping[str, Any] | None = None) -> tuple[Any, Any]:
-        x, W = cache
-        xp = get_xp(x, dy)
+        return dy @ cache[1].T, self.parameter_gradients(dy, cache, out)
+
+    def parameter_gradients(self, dy: Any, cache: Any, out: Mapping[str, Any] | None = None) -> Any:
+        x, xp = cache[0], get_xp(cache[0], dy)
         rows, d_rows = x.reshape(-1, x.shape[-1]), dy.reshape(-1, self.n_out)
         grads = {"W": xp.matmul(rows.T, d_rows, out=None if out is None else out["W"])}
         if self.bias:
             grads["b"] = xp.sum(d_rows, axis=0, out=None if out is None else out["b"])
-        return dy @ W.T, grads
+        return grads
 
     def jvp(self, dx: Any, cache: Any) -> Any:
         return dx @ cache[1]

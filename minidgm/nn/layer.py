@@ -56,6 +56,10 @@ class Layer:
         """Return (dx, {name: gradient}); gradients go into the arrays of ``out`` where it is given."""
         raise NotImplementedError
 
+    def parameter_gradients(self, dy: Any, cache: Any, out: Mapping[str, Any] | None = None) -> Any:
+        """Return the gradients of `backward` alone: of a first layer, whose input nothing learns from."""
+        return self.backward(dy, cache, out)[1]
+
     def jvp(self, dx: Any, cache: Any) -> Any:
         """Return the change of y along a change ``dx`` of x, to first order."""
         raise NotImplementedError(f"{type(self).__name__} has no jvp")

@@ -101,10 +101,27 @@ class Sequential(Layer):
     def backward(self, dy: Any, cache: Any, out: Mapping[str, Any] | None = None) -> tuple[Any, Any]:
         grads: dict[str, Any] = {}
         for i in reversed(range(len(self.layers))):
-            scope = None if out is None else Scope(out, f"{i}/")
-            dy, found = self.layers[i].backward(dy, cache[i], scope)
-            grads |= {f"{i}/{name}": value for name, value in found.items()}
+            dy = self._step_back(i, dy, cache, out, grads)
         return dy, grads
+
+    def parameter_gradients(self, dy: Any, cache: Any, out: Mapping[str, Any] | None = None) -> Any:
+        grads: dict[str, Any] = {}
+        first = next((i for i, layer in enumerate(self.layers) if not isinstance(layer, (Reshape, Flatten))), 0)
+        for i in reversed(range(first, len(self.layers))):
+            dy = self._step_back(i, dy, cache, out, grads, last=i == first)
+        return grads
+
+    def _step_back(
+        self, i: int, dy: Any, cache: Any, out: Any, grads: dict[str, Any], last: bool = False
+    ) -> Any:
+        """Pass through layer i, collect its gradients, and return dx (None where it is the last to pass)."""
+        scope = None if out is None else Scope(out, f"{i}/")
+        if last:
+            dx, found = None, self.layers[i].parameter_gradients(dy, cache[i], scope)
+        else:
+            dx, found = self.layers[i].backward(dy, cache[i], scope)
+        grads |= {f"{i}/{name}": value for name, value in found.items()}
+        return dx
 
     def jvp(self, dx: Any, cache: Any) -> Any:
         for layer, one in zip(self.layers, cache, strict=True):

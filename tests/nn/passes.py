@@ -62,6 +62,11 @@ def check_layer(
         assert again[name] is value or np.shares_memory(again[name], value)
         np.testing.assert_allclose(value, grads[name], rtol=1e-13, atol=1e-14, err_msg=f"out of {name}")
 
+    alone = layer.parameter_gradients(dy, cache)
+    assert set(alone) == set(grads)
+    for name, value in alone.items():
+        np.testing.assert_array_equal(value, grads[name])
+
     np.testing.assert_array_equal(dy, kept)
     np.testing.assert_array_equal(x, before[1])
     for name in params:

@@ -166,3 +166,22 @@ def test_pytorch_agrees():
     ]
     for found, other in pairs:
         np.testing.assert_allclose(found, other.numpy(), atol=1e-5, rtol=1e-5)
+
+
+def test_a_shared_variance_stands_beside_every_mean():
+    for isotropic, shape in ((False, (3,)), (True, (1,))):
+        layer = nn.SharedVariance(isotropic)
+        assert layer.parameter_shapes((3,)) == {"log_variance": shape}
+        check_layer(layer, (3,))
+        check_jvp(layer, (3,))
+    with pytest.raises(ValueError, match=r"rows of shape \[d\]"):
+        nn.SharedVariance().output_shape((1, 2, 3))
+
+
+def test_gradients_of_parameters_alone_skip_the_input_of_the_first_layer_that_learns(monkeypatch):
+    net = nn.Network([("reshape", (4,)), ("dense", 3), "tanh", ("dense", 2)], (2, 2))
+    check_layer(net, (2, 2))
+    params = parameters(net, (2, 2))
+    y, cache = net.forward(params, numbers((5, 2, 2)))
+    monkeypatch.setattr(nn.Reshape, "backward", None)
+    assert set(net.parameter_gradients(y, cache)) == {"1/W", "1/b", "3/W", "3/b"}
