@@ -23,6 +23,7 @@ from minidgm.objectives import (
     TemperedPersistent,
     alternatives,
     exact_likelihood,
+    two_phase,
 )
 from minidgm.objectives.base import Workspace
 from minidgm.parameters import Parameters
@@ -286,6 +287,23 @@ def test_an_estimate_gets_the_batch_itself_or_a_cast(dtype):
     assert objective.batch.dtype == np.float32
     assert (objective.batch is v) == (dtype == "float32")
     assert (objective.batch == v).all()
+
+
+def test_chains_are_as_wide_as_rows():
+    objective = PersistentContrastiveDivergence(n_chains=4)
+    model = SimpleNamespace(n_visible=3, n_hidden=2)
+    assert not objective._started(model, (4,))
+    objective.set_state({"v": np.ones((4, 3)), "h": np.ones((4, 2))})
+    assert objective._started(model, (4,))
+    model.n_columns = 5
+    with pytest.raises(ValueError, match=r"\(4, 3\) and \(4, 2\), .* need \(4, 5\) and \(4, 2\): call reset"):
+        objective._started(model, (4,))
+
+
+def test_mean_gap_counts_units_not_biases():
+    assert two_phase.mean_gap({"b": np.array([2.0, -4.0])}) == 3.0
+    assert two_phase.mean_gap({"b0": np.array([2.0, -4.0])}) == 3.0
+    assert two_phase.mean_gap({"b": np.array([2.0, -4.0])}, SimpleNamespace(n_visible=6)) == 1.0
 
 
 def test_a_state_takes_the_dtype_of_the_model():
