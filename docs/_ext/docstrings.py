@@ -34,7 +34,7 @@ def list_table(rows: list[list[str]], indent: str) -> list[str]:
 def convert(lines: list[str]) -> list[str]:
     out: list[str] = []
     i, literal = 0, False
-    in_sections = False
+    in_sections = after_table = False
     while i < len(lines):
         line = lines[i]
         indent = line[: len(line) - len(line.lstrip())]
@@ -48,8 +48,9 @@ def convert(lines: list[str]) -> list[str]:
                 rows.append(cells(lines[i]))
                 i += 1
             out += list_table(rows, indent)
+            after_table = True
             continue
-        previous = next((o for o in reversed(out) if o.strip()), "")
+        previous = "" if after_table else next((o for o in reversed(out) if o.strip()), "")
         if literal and line.strip() and not indent:
             literal = False
         starts = line.strip() and len(indent) >= 4 and out and not out[-1].strip()
@@ -60,6 +61,7 @@ def convert(lines: list[str]) -> list[str]:
                 out += [".. code-block:: text", ""]
         plain = literal or line.lstrip().startswith((">>>", "..."))
         out.append(line if plain else escape(line))
+        after_table = after_table and not line.strip()
         i += 1
     return out
 

@@ -58,6 +58,14 @@ def test_docstrings_become_restructuredtext(extension):
     assert converted[converted.index(".. code-block:: text") + 2] == "    p(h | v) = 1"
 
 
+def test_equations_right_after_a_table_are_no_part_of_it(extension):
+    lines = ["| a | b |", "|---|---|", "| x | 1 |", "", "    p = |x|", "    q = 1", "", "so |x|"]
+    converted = extension("docstrings").convert(lines)
+    block = converted.index(".. code-block:: text")
+    assert block > converted.index(".. list-table::")
+    assert converted[block + 1 :] == ["", "    p = |x|", "    q = 1", "", r"so \|x\|"]
+
+
 def test_sections_of_a_docstring_are_left_alone(extension):
     lines = ["Do it.", "", "Parameters", "----------", "x : int", "    A number.", "", "    More of it."]
     assert extension("docstrings").convert(lines) == lines
