@@ -109,7 +109,7 @@ class DBM(LayeredInference):
         rng = Generator(seed, self.backend)
         for layer in range(1, self.depth + 1):
             W = self.params[f"W{layer}"]
-            # Zero couplings are a saddle, and the flatter the more layers: not as near to it as an RBM's 0.01.
+            # Zero couplings are a saddle, flatter with every layer: not as near to it as the 0.01 of an RBM.
             W[...] = sum(W.shape) ** -0.5 * rng.normal(W.shape, dtype=self.dtype)
 
     def config(self) -> dict[str, Any]:
