@@ -12,12 +12,13 @@ first one stopped, `mutmut show NAME` works inside it, and ``--report`` only rea
 from __future__ import annotations
 
 import argparse
+import ast
+import difflib
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 if sys.version_info >= (3, 11):
@@ -28,30 +29,46 @@ else:
 ROOT = Path(__file__).resolve().parent.parent
 EQUIVALENT = ROOT / "tools" / "equivalent_mutants.toml"
 PASS_MARK = 0.95
-IDENTITIES = "tests/checks/test_identities.py"
-EVERY_PAIR = f"{IDENTITIES}::test_every_pair_of_units"
-BERNOULLI = f"{IDENTITIES}::test_bernoulli_models"
+
+
+def tests(folder: str, *names: str) -> list[str]:
+    return [f"tests/{folder}/test_{name}.py" for name in names]
+
+
+ESTIMATORS = ("ais", "annealing", "path", "fused", "schedule")
+OBJECTIVES = (
+    *("base", "two_phase", "contrastive_divergence", "persistent", "tempered", "fast_persistent"),
+    *("exact_likelihood", "alternatives", "pseudo_likelihood", "ratio_matching"),
+    *("score_matching", "denoising_score_matching"),
+)
 GROUPS: dict[str, tuple[list[str], list[str]]] = {
     "numerics": (
         ["minidgm/numerics.py"],
-        ["tests/test_numerics.py", "tests/distributions", "tests/boltzmann"],
+        ["tests/test_numerics.py", "tests/distributions", *tests("boltzmann", "units", "unit_edges", "rbm")],
     ),
     "units": (
         ["minidgm/boltzmann/units.py"],
-        ["tests/boltzmann", "tests/distributions", "tests/samplers", EVERY_PAIR],
+        [*tests("boltzmann", "units", "unit_edges", "rbm", "rbm_edges"), "tests/distributions"],
     ),
-    "rbm": (["minidgm/boltzmann/rbm.py"], ["tests/boltzmann", EVERY_PAIR, BERNOULLI]),
+    "rbm": (
+        ["minidgm/boltzmann/rbm.py"],
+        [*tests("boltzmann", "rbm", "rbm_edges", "units"), "tests/objectives/test_score_matching.py"],
+    ),
     "bm": (
         ["minidgm/boltzmann/bm.py"],
-        ["tests/boltzmann", BERNOULLI, f"{IDENTITIES}::test_boltzmann_machine_without_hidden_units"],
+        tests("boltzmann", "bm", "bm_edges"),
     ),
     "objectives": (
-        ["minidgm/objectives/*.py"],
-        ["tests/objectives", BERNOULLI],
+        ["minidgm/workspace.py", *(f"minidgm/objectives/{name}.py" for name in OBJECTIVES)],
+        [
+            *tests("objectives", "base", "objective_edges", "two_phase", "contrastive_divergence"),
+            *tests("objectives", "persistent", "tempered", "fast_persistent", "exact_likelihood"),
+            *tests("objectives", "alternatives", "score_matching"),
+        ],
     ),
     "ais": (
-        [f"minidgm/evaluation/{name}.py" for name in ("ais", "annealing", "path", "fused", "schedule")],
-        ["tests/evaluation"],
+        [f"minidgm/evaluation/{name}.py" for name in ESTIMATORS],
+        tests("evaluation", *ESTIMATORS, "estimator_edges", "bridge"),
     ),
 }
 CONFIGURATION = """
@@ -151,9 +168,10 @@ def report(folder: Path, group: str) -> float:
     alive = sorted(
         name for name, verdict in results.items() if verdict in ("survived", "no tests", "suspicious")
     )
-    pending = sum(verdict == "not checked" for verdict in results.values())
-    with ThreadPoolExecutor(4) as pool:
-        changes = list(pool.map(lambda name: change(folder, name), alive))
+    pending, late = (sum(v == kind for v in results.values()) for kind in ("not checked", "timeout"))
+    modules = {name.rpartition("__mutmut_")[0].rpartition(".")[0] for name in alive}
+    found = {module: functions(folder, module) for module in modules}
+    changes = [change(found[name.rpartition("__mutmut_")[0].rpartition(".")[0]], name) for name in alive]
     listed = tomllib.loads(EQUIVALENT.read_text())["equivalent"] if EQUIVALENT.exists() else []
     known = {(entry["where"], entry["was"], entry["now"]) for entry in listed}
     unexplained = [(n, c) for n, c in zip(alive, changes, strict=True) if (place(n), *c) not in known]
@@ -161,6 +179,7 @@ def report(folder: Path, group: str) -> float:
     score = 1.0 - len(unexplained) / max(tested, 1)
     print(
         f"\n{group}: {score:.1%} of {tested} mutants die ({len(alive) - len(unexplained)} more are equivalent"
+        + (f", {late} of the deaths are timeouts" if late else "")
         + (f", {pending} not run" if pending else "")
         + ")"
     )
@@ -180,11 +199,25 @@ def place(name: str) -> str:
     return f"{module}.{function}"
 
 
-def change(folder: Path, name: str) -> tuple[str, str]:
+def functions(folder: Path, module: str) -> dict[str, list[str]]:
+    """Lines of every function and method in the file that holds a module's mutants, by name."""
+    text = (folder / "mutants" / Path(*module.split("."))).with_suffix(".py").read_text()
+    lines = text.splitlines()
+    return {
+        node.name: lines[node.lineno - 1 : node.end_lineno]
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef)
+    }
+
+
+def change(found: dict[str, list[str]], name: str) -> tuple[str, str]:
     """What a mutant changed: the lines before and after."""
-    diff = run(["show", name], folder, quiet=True).splitlines()
-    was = [line[1:].strip() for line in diff if line.startswith("-") and not line.startswith("---")]
-    now = [line[1:].strip() for line in diff if line.startswith("+") and not line.startswith("+++")]
+    function, _, number = name.rpartition("__mutmut_")
+    function = function.rpartition(".")[2]
+    pair = (found[f"{function}__mutmut_{of}"] for of in ("orig", number))
+    original, mutant = ([re.sub(rf"{function}__mutmut_\w+", function, line) for line in x] for x in pair)
+    diff = list(difflib.unified_diff(original, mutant, n=0, lineterm=""))[2:]
+    was, now = ([line[1:].strip() for line in diff if line.startswith(sign)] for sign in "-+")
     return " ".join(was), " ".join(now)
 
 
