@@ -65,7 +65,7 @@ class SelfAttention(Layer):
         fill(params["U"], self.init, rng)
 
     def forward(self, params: Mapping[str, Any], x: Any, *, training: bool = False, rng: Any = None) -> Any:
-        xp, (_, T, d) = get_xp(x, params["W"]), x.shape
+        xp, (_, T, d) = get_xp(x, params["W"], params["b"]), x.shape
         projected = x @ params["W"] + params["b"]
         q, k, v = (self._split(projected[:, :, i * d : (i + 1) * d]) for i in range(3))
         scores = xp.matmul(q, xp.swapaxes(k, -1, -2)) / math.sqrt(d / self.n_heads)

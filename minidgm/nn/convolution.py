@@ -270,7 +270,7 @@ def correlate(x: Any, W: Any, grid: Grid, groups: int = 1) -> Any:
 
 
 def paint_filters(y: Any, W: Any, image: Pair, grid: Grid, groups: int = 1) -> Any:
-    """paint(W^T y), [n, c, *image]: the adjoint of `correlate` in x."""
+    """paint(W^T y), [n, c, height, width] for images of these sizes: the adjoint of `correlate` in x."""
     xp, (n, _, P, Q) = get_xp(y, W), y.shape
     weights = W.reshape((groups, W.shape[0] // groups, -1))
     channels = groups * W.shape[1]

@@ -79,7 +79,7 @@ class BatchNorm(Layer):
         axes = (0, *range(2, x.ndim))
         scale, shift, mean, variance = (along(params[k], x) for k in ("scale", "shift", "mean", "variance"))
         if not training:
-            r = 1.0 / get_xp(x).sqrt(variance + self.eps)
+            r = 1.0 / get_xp(variance).sqrt(variance + self.eps)
             z = (x - mean) * r
             return scale * z + shift, (z, r, scale, None, x.shape)
         if x.size // max(x.shape[1], 1) < 2:

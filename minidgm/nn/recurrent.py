@@ -75,7 +75,7 @@ class Cells(Layer):
         raise NotImplementedError
 
     def forward(self, params: Mapping[str, Any], x: Any, *, training: bool = False, rng: Any = None) -> Any:
-        xp = get_xp(x, params["W"])
+        xp = get_xp(x, *params.values())
         a = x @ params["W"] + params["b"]  # [n, time, parts n_out]
         y = c = xp.zeros((x.shape[0], self.n_out), dtype=x.dtype)
         q: Any = 0.0
@@ -118,7 +118,7 @@ class Recurrent(Cells):
     """
 
     def step(self, p: Any, a: Any, y: Any, c: Any) -> tuple[Any, Any, Any]:
-        y = get_xp(p).tanh(a + p)
+        y = get_xp(a, p).tanh(a + p)
         return y, c, y
 
     def step_back(self, dy: Any, dc: Any, kept: Any) -> tuple[Any, Any, Any, Any]:
@@ -137,7 +137,7 @@ class GRU(Cells):
     has_q = True
 
     def step(self, p: Any, a: Any, y: Any, c: Any) -> tuple[Any, Any, Any]:
-        xp, n = get_xp(p), self.n_out
+        xp, n = get_xp(a, p), self.n_out
         z, r = sigmoid(a[:, :n] + p[:, :n]), sigmoid(a[:, n : 2 * n] + p[:, n : 2 * n])
         k = xp.tanh(a[:, 2 * n :] + r * p[:, 2 * n :])
         return z * y + (1.0 - z) * k, c, (z, r, k, y, p[:, 2 * n :])
@@ -165,7 +165,7 @@ class LSTM(Cells):
         params["b"][self.n_out : 2 * self.n_out] = 1.0
 
     def step(self, p: Any, a: Any, y: Any, c: Any) -> tuple[Any, Any, Any]:
-        xp, n, u = get_xp(p), self.n_out, a + p
+        xp, n, u = get_xp(a, p), self.n_out, a + p
         i, f, o = sigmoid(u[:, :n]), sigmoid(u[:, n : 2 * n]), sigmoid(u[:, 3 * n :])
         g = xp.tanh(u[:, 2 * n : 3 * n])
         new = f * c + i * g

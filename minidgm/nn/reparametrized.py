@@ -117,7 +117,7 @@ class SpectralNorm(Reparametrized):
     def forward(self, params: Mapping[str, Any], x: Any, *, training: bool = False, rng: Any = None) -> Any:
         V, u = self._rows(params["V"]), params["u"]
         image = u @ V
-        s = get_xp(V).sqrt((image * image).sum())
+        s = get_xp(image).sqrt((image * image).sum())
         W = self._like(V / s, params["V"])
         y, cache = self.inner.forward(self._with(params, W), x, training=training, rng=rng)
         return y, (cache, params["V"], u, image / s, s)

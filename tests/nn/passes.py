@@ -26,7 +26,9 @@ def numbers(shape, seed=1):
 def check_layer(
     layer, input_shape, n=3, training=False, noise=None, rtol=1e-8, params=None, x=None, fixed=()
 ):
-    """Compare the backward pass with autograd of the forward pass, the jvp with its adjoint, and the rest.
+    """Compare the backward pass with autograd of the forward pass, in all inputs together and in each alone.
+
+    Gradients go into buffers as well, and nothing that came in is changed.
 
     ``noise`` is a function that returns a generator which draws the same each time; ``fixed`` names
     parameters without a gradient.
@@ -54,6 +56,10 @@ def check_layer(
             assert not grads[name].any()
             continue
         np.testing.assert_allclose(grads[name], expected[name], rtol=rtol, atol=rtol, err_msg=name)
+        alone = grad(lambda value, name=name: (forward({**params, name: value}, x)[0] * dy).sum())
+        np.testing.assert_allclose(alone(params[name]), expected[name], rtol=rtol, atol=rtol, err_msg=name)
+    alone = grad(lambda x: (forward(params, x)[0] * dy).sum())
+    np.testing.assert_allclose(alone(x), expected_dx, rtol=rtol, atol=rtol, err_msg="dx alone")
 
     out = {name: np.full_like(value, np.nan) for name, value in params.items()}
     again_dx, again = layer.backward(dy, cache, out)
@@ -75,7 +81,7 @@ def check_layer(
 
 
 def check_jvp(layer, input_shape, n=3, training=False, noise=None, rtol=1e-9):
-    """<dy, jvp(dx)> = <backward(dy), dx>, and the jvp is the difference quotient's limit."""
+    """<dy, jvp(dx)> = <backward(dy), dx>: the jvp is the adjoint of a pass that autograd confirms."""
     params, x = parameters(layer, input_shape), numbers((n, *input_shape))
     y, cache = layer.forward(params, x, training=training, rng=noise() if noise else None)
     rng = np.random.default_rng(3)
