@@ -212,6 +212,18 @@ def test_a_score_is_all_that_score_matching_needs():
     assert DenoisingScoreMatching.obstacle(Bare("score", "score_vjp")) is None
 
 
+def test_models_of_sequences_need_objectives_of_conditionals():
+    class Knows(Objective):
+        of_conditionals = True
+
+    frames = SimpleNamespace(takes_sequences=True)
+    assert Objective.obstacle(frames) == "its partition function depends on the past of each frame"
+    assert Knows.obstacle(frames) is None
+    assert Objective.obstacle(SimpleNamespace(takes_sequences=False)) is None
+    assert Objective.obstacle(SimpleNamespace()) is None
+    assert ScoreMatching.obstacle(frames) == f"it has no {', '.join(SCORES)}"
+
+
 # What the model gets
 
 METHODS = (
