@@ -100,6 +100,11 @@ class Model:
         twin.params = params  # type: ignore[assignment]
         return twin
 
+    def zero_gradient(self) -> Parameters:
+        """Zeros with the names and shapes of the parameters, whatever mapping these are in."""
+        shapes = {name: tuple(value.shape) for name, value in self.params.items()}
+        return Parameters(shapes, backend=self.backend, dtype=str(next(iter(self.params.values())).dtype))
+
     def to(self, backend: str | None = None, dtype: str | None = None) -> Any:
         """Return a copy of this model on another backend or in another dtype."""
         twin = type(self)(

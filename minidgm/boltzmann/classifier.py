@@ -82,7 +82,7 @@ class SigmoidClassifier(Model):
         dtype: str = "float32",
         seed: int | None = None,
     ):
-        from minidgm.boltzmann.dbn import check_sizes
+        from minidgm.latent.belief_layers import check_sizes
 
         super().__init__(backend=backend, dtype=dtype, seed=seed)
         self.sizes, self.n_classes = check_sizes(sizes), count("n_classes", n_classes, 2)

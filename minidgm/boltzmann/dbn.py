@@ -29,17 +29,15 @@ energy model, E(v, h) = E_top(h_{L-1}, h_L) - sum_{l<L} log p(h_{l-1} | h_l), wi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from minidgm.arguments import count
 from minidgm.backend import Generator, get_xp
 from minidgm.boltzmann.rbm import RBM, same_rows
 from minidgm.boltzmann.recognition import Recognition
 from minidgm.boltzmann.units import Bernoulli, Unit
-from minidgm.errors import DataError
-from minidgm.model import N_HIDDEN
+from minidgm.latent.belief_layers import check_sizes, sizes_for
 from minidgm.parameters import Parameters
 
 if TYPE_CHECKING:
@@ -130,11 +128,7 @@ class DBN(Recognition):
     @classmethod
     def arguments_for(cls, data: Any, given: Mapping[str, Any]) -> dict[str, Any]:
         """Sizes from the data's width: two hidden layers of 64 where the user names none."""
-        width = int(data.train.shape[1])
-        sizes = list(given.get("sizes", [width, N_HIDDEN, N_HIDDEN]))
-        if not sizes or sizes[0] != width:
-            raise DataError(f"model.sizes = {sizes!r}, but rows of {data.name} have {width}: begin with it")
-        return {**given, "sizes": sizes}
+        return sizes_for(data, given, hidden=2)
 
     # Layers
 
@@ -214,13 +208,6 @@ class DBN(Recognition):
 
     # Sampling
 
-    def descend(self, x: Any, rng: Generator, layer: int) -> list[Any]:
-        """Draw h_(l-1), ..., h_1, v given h_l = x; returns [v, h_1, ..., h_l]."""
-        states = [x]
-        for k in range(layer, 0, -1):
-            states.append(self.down(k, states[-1]).sample(rng))
-        return states[::-1]
-
     def gibbs_step(self, v: Any, h: Any, rng: Generator) -> tuple[Any, Any]:
         """One block sweep of the top RBM, then fresh draws of all layers below; leaves p(v, h) invariant."""
         below = [v, *self.layers(h)][-2]
@@ -257,13 +244,6 @@ class DBN(Recognition):
     def sample(self, n: int, rng: Generator | int | None = None, steps: int = 1000, init: Any = None) -> Any:
         """Draw visible states [n, n_visible]; see `dream`, which gives the hidden ones too."""
         return self.dream(n, rng, steps, init)[0]
-
-    def reconstruct(self, v: Any) -> Any:
-        """Means sent up to the top and back down, [n, n_visible]."""
-        x = self.transform(v)
-        for layer in range(self.depth, 0, -1):
-            x = self.down(layer, x).mean
-        return x
 
     # Gradients
 
@@ -329,13 +309,3 @@ class DBN(Recognition):
         from minidgm.boltzmann.classifier import SigmoidClassifier
 
         return SigmoidClassifier.from_model(self, n_classes)
-
-
-def check_sizes(sizes: Any) -> tuple[int, ...]:
-    """Return the sizes of the layers as a tuple of at least two positive integers."""
-    if isinstance(sizes, (str, int)) or not isinstance(sizes, Iterable):
-        raise TypeError(f"sizes={sizes!r}; expected the units of each layer, such as [784, 500, 1000]")
-    listed = tuple(count(f"sizes[{layer}]", size) for layer, size in enumerate(sizes))
-    if len(listed) < 2:
-        raise ValueError(f"sizes={list(listed)}; expected a visible and at least one hidden layer")
-    return listed

@@ -7,11 +7,10 @@ from typing import Any
 from minidgm.backend import get_backend
 from minidgm.boltzmann.units import Unit
 from minidgm.model import Model
-from minidgm.parameters import Parameters
 
 
 class EnergyModel(Model):
-    """Base of the models with visible units of one type: guarded data, gradients, a default objective."""
+    """Base of the models with visible units of one type: guarded data, a default objective."""
 
     n_visible: int
     visible: Unit
@@ -23,11 +22,6 @@ class EnergyModel(Model):
         v = self.check_matrix(v, self.n_visible, what)
         self.visible.check(v, what)
         return v
-
-    def zero_gradient(self) -> Parameters:
-        """Zeros with the names and shapes of the parameters, whatever mapping these are in."""
-        shapes = {name: tuple(value.shape) for name, value in self.params.items()}
-        return Parameters(shapes, backend=self.backend, dtype=str(next(iter(self.params.values())).dtype))
 
     def default_objective(self) -> Any:
         """Persistent contrastive divergence, one sweep, 100 chains."""

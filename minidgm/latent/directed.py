@@ -21,10 +21,11 @@ import math
 from typing import Any
 
 from minidgm.arguments import count
-from minidgm.backend import Generator, get_xp
+from minidgm.backend import Generator, get_backend, get_xp
 from minidgm.errors import IntractableError
 from minidgm.model import Model
 from minidgm.numerics import logsumexp
+from minidgm.workspace import Workspace
 
 MAX_STATES = 2**16
 BLOCK = 2**22  # numbers held at a time by estimates
@@ -126,12 +127,10 @@ class DirectedModel(Model):
         """sum_i w_i d log q(z_i | x_i)/dtheta for any signed weights [n]; zero for the generative model."""
         raise NotImplementedError
 
-    def zero_gradient(self) -> Any:
-        """Zeros of the parameters' layout."""
-        return self.params.like()
-
     def check_data(self, x: Any, what: str = "x") -> Any:
         """Return ``x`` as rows [n, n_visible] of this model's backend and dtype; raises `DataError`."""
+        if get_backend(x) == "autograd":
+            return x
         x = self.check_matrix(x, self.n_visible, what)
         if self.visible is not None:
             self.visible.check(x, what)
@@ -139,8 +138,11 @@ class DirectedModel(Model):
 
     # Draws from the recognition model
 
-    def draw(self, x: Any, k: int, rng: Generator) -> Draws:
-        """``k`` draws z ~ q(z | x) a row, with their densities and weighted gradients: see `Draws`."""
+    def draw(self, x: Any, k: int, rng: Generator, scratch: Workspace | None = None) -> Any:
+        """``k`` draws z ~ q(z | x) a row, with their densities and weighted gradients: see `Draws`.
+
+        Where ``scratch`` is given, a model may keep large arrays in it: they last until it is used again.
+        """
         return Draws(self, x, k, rng)
 
     def importance_weights(self, x: Any, k: int, rng: Generator) -> tuple[Any, Any]:
@@ -190,6 +192,10 @@ class DirectedModel(Model):
         x = self.check_data(x)
         if rng is not None:
             return self.log_weights(x, rng, n_samples).mean(axis=0)
+        return self.mean_log_weight(x)
+
+    def mean_log_weight(self, x: Any) -> Any:
+        """E_q[log w], [n], by enumeration: what `elbo` is without a generator."""
         xp = self.xp
         return self._over_states(x, lambda log_p, log_q: (xp.exp(log_q) * (log_p - log_q)).sum(axis=1))
 

@@ -57,7 +57,7 @@ class EntropySign(DBN):
         def expectation(log_p, log_q, message):
             return (np.exp(log_q) * (log_p + log_q + message)).sum(axis=1)
 
-        return self._enumerate(v, expectation) - self._log_partition(log_partition)
+        return self.enumerate_layers(v, expectation) - self._log_partition(log_partition)
 
 
 class BoundOfTheMixture(DBN):
@@ -65,7 +65,7 @@ class BoundOfTheMixture(DBN):
         def mixture(log_p, log_q, message):
             return logsumexp(log_p + log_q + message, axis=1)
 
-        return self._enumerate(v, mixture) - self._log_partition(log_partition)
+        return self.enumerate_layers(v, mixture) - self._log_partition(log_partition)
 
 
 class TopCountedTwice(DBN):
