@@ -141,7 +141,7 @@ class Case:
         """-F(v), [n]: `log_sum_hidden`, or the model's own free energy, which identity 8 ties to it, where
         each of many rows would take an integral.
         """
-        if self.subject.hidden.discrete:
+        if self.subject.hidden.discrete or not self.subject.has("free_energy"):
             return self.log_sum_hidden(v)
         return -host(self.reference.free_energy(v))
 

@@ -109,7 +109,7 @@ def samples_follow_density(case: Case) -> Iterator[Comparison]:
         p = np.exp(case.call("log_prob", case.V)) if subject.has("log_prob") else case.p_visible
         yield chi_square(np.bincount(index_of(draws, case.V), minlength=len(case.V)), p)
     else:
-        log_density = case.log_sum_hidden if subject.has("energy") else lambda v: case.call("log_prob", v)
+        log_density = case.log_mass if subject.has("energy") else lambda v: case.call("log_prob", v)
         for i in range(subject.visible.n):
             cdf = case.cdf(log_density, subject.visible, i, np.sort(draws[:, i]))
             yield kolmogorov_smirnov(draws[:, i], cdf, f"v_{i}")
