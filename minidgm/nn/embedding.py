@@ -21,7 +21,7 @@ from minidgm.nn.layer import Layer, Shape
 
 __all__ = ["Embedding"]
 
-ROWS = 8192
+VALUES = 2**22  # numbers in one block of one-hot rows: 16 MB in float32
 
 
 class Embedding(Layer):
@@ -52,7 +52,8 @@ class Embedding(Layer):
         dW[...] = 0.0
         symbols, rows = cache.reshape(-1), dy.reshape(-1, self.n_out)
         listed = xp.arange(self.n_symbols)[:, None]
-        for i in range(0, rows.shape[0], ROWS):
-            one_hot = (listed == symbols[None, i : i + ROWS]).astype(dy.dtype)  # [n_symbols, rows]
-            dW += one_hot @ rows[i : i + ROWS]
+        step = max(1, VALUES // self.n_symbols)
+        for i in range(0, rows.shape[0], step):
+            one_hot = (listed == symbols[None, i : i + step]).astype(dy.dtype)  # [n_symbols, rows]
+            dW += one_hot @ rows[i : i + step]
         return None, {"W": dW}

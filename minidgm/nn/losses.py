@@ -137,7 +137,8 @@ class DiscretizedLogistic:
         xp = get_xp(u)
         upper, lower = above * sigmoid(-u), below * sigmoid(w)
         in_mean = t * (upper - lower)
-        in_log_scale = u * upper - w * lower + above * below * gap / xp.expm1(gap)
+        ratio = gap * xp.exp(-gap) / -xp.expm1(-gap)  # gap / (e^gap - 1), where e^gap may overflow
+        in_log_scale = u * upper - w * lower + above * below * ratio
         row = per_row(weights, u)
         return xp.concatenate([row * in_mean, row * in_log_scale], axis=-1)
 

@@ -145,3 +145,23 @@ def test_pytorch_agrees(ours, theirs, shape):
     )
     for found, other in pairs:
         np.testing.assert_allclose(found, other.numpy(), atol=2e-5, rtol=1e-5)
+
+
+def test_pytorch_agrees_on_causal_convolutions():
+    torch = pytest.importorskip("torch")
+    peer, ours = torch.nn.Conv1d(2, 3, 3, dilation=2), nn.Conv1d(3, 3, dilation=2, causal=True)
+    x = numbers((3, 2, 9)).astype("float32")
+    dy = numbers((3, 3, 9), 4).astype("float32")
+    there = torch.tensor(x, requires_grad=True)
+    expected = peer(torch.nn.functional.pad(there, (4, 0)))
+    expected.backward(torch.tensor(dy))
+    params = {"W": peer.weight.detach().numpy(), "b": peer.bias.detach().numpy()}
+    y, cache = ours.forward(params, x)
+    dx, grads = ours.backward(dy, cache)
+    for found, other in (
+        (y, expected.detach()),
+        (dx, there.grad),
+        (grads["W"], peer.weight.grad),
+        (grads["b"], peer.bias.grad),
+    ):
+        np.testing.assert_allclose(found, other.numpy(), atol=1e-5, rtol=1e-5)

@@ -99,10 +99,37 @@ def test_far_out(dtype):
     value, cache = losses.Categorical().forward(a, np.eye(4, dtype=dtype)[:1])
     np.testing.assert_allclose(value, 2e4 + np.log(2.0), rtol=1e-6)
     logistic = losses.DiscretizedLogistic(256)
-    for mean, log_scale in ((-50.0, -7.0), (50.0, -7.0), (0.5, 7.0), (0.5, -9.0)):
+    for mean, log_scale in ((-50.0, -7.0), (50.0, -7.0), (0.5, 7.0), (0.5, -9.0), (0.5, -15.0)):
         value, cache = logistic.forward(np.array([[mean, log_scale]], dtype), np.array([[128 / 255]], dtype))
         assert np.isfinite(value).all()
         assert np.isfinite(logistic.backward(np.ones(1, dtype), cache)).all()
+
+
+def test_pytorch_agrees_on_densities():
+    torch = pytest.importorskip("torch")
+
+    def gaussian(output, x):
+        mean, log_variance = output.chunk(2, dim=1)
+        nll = torch.nn.functional.gaussian_nll_loss
+        return nll(mean, x, log_variance.exp(), full=True, eps=0.0, reduction="none").sum(dim=1)
+
+    def logistic(output, x):
+        mean, log_scale = output.chunk(2, dim=1)
+        upper, lower = (((x + edge / 14.0 - mean) / log_scale.exp()).sigmoid() for edge in (1.0, -1.0))
+        upper = torch.where(x == 1.0, torch.ones_like(upper), upper)
+        lower = torch.where(x == 0.0, torch.zeros_like(lower), lower)
+        return -(upper - lower).log().sum(dim=1)
+
+    for loss, peer in ((LOSSES[2], gaussian), (LOSSES[4], logistic)):
+        output, x, weights = (a.astype("float32") for a in case(loss, 9, n=6, d=5))
+        output *= 0.5  # PyTorch's difference of sigmoids cancels far out
+        there = torch.tensor(output, requires_grad=True)
+        expected = peer(there, torch.tensor(x))
+        expected.backward(torch.tensor(weights))
+        value, cache = loss.forward(output, x)
+        np.testing.assert_allclose(value, expected.detach().numpy(), rtol=1e-5, atol=1e-5)
+        gradient = loss.backward(weights, cache)
+        np.testing.assert_allclose(gradient, there.grad.numpy(), rtol=1e-5, atol=1e-5)
 
 
 def test_pytorch_agrees():

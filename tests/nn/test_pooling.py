@@ -83,3 +83,18 @@ def test_pytorch_agrees():
         expected.backward(torch.tensor(dy))
         np.testing.assert_allclose(y, expected.detach().numpy(), atol=1e-5)
         np.testing.assert_allclose(ours.backward(dy, cache)[0], there.grad.numpy(), atol=1e-5)
+
+
+def test_pytorch_unpools_alike():
+    torch = pytest.importorskip("torch")
+    F = torch.nn.functional
+    x = numbers((2, 3, 6, 8)).astype("float32")
+    y, where = nn.MaxPool2d(2).forward({}, x)
+    pooled, indices = F.max_pool2d(torch.tensor(x), 2, return_indices=True)
+    there = pooled.requires_grad_()
+    expected = F.max_unpool2d(there, indices, 2)
+    dy = numbers(x.shape, 3).astype("float32")
+    expected.backward(torch.tensor(dy))
+    restored, cache = nn.MaxUnpool2d(2).forward({}, y, where=where)
+    np.testing.assert_allclose(restored, expected.detach().numpy(), atol=1e-5)
+    np.testing.assert_allclose(nn.MaxUnpool2d(2).backward(dy, cache)[0], there.grad.numpy(), atol=1e-5)

@@ -111,6 +111,7 @@ def test_pytorch_agrees():
             (grads["W"], other[0]),
             (grads["R"], other[1]),
             (grads["b"], other[2]),
+            *([(grads["q"], other[3][2 * n :])] if ours.has_q else []),
         ):
             np.testing.assert_allclose(found, wanted, atol=1e-5, rtol=1e-5)
 
@@ -137,6 +138,8 @@ def test_pytorch_attention_agrees():
         (y, expected.detach()),
         (dx, there.grad),
         (grads["W"], theirs.in_proj_weight.grad.T),
+        (grads["b"], theirs.in_proj_bias.grad),
         (grads["U"], theirs.out_proj.weight.grad.T),
+        (grads["c"], theirs.out_proj.bias.grad),
     ):
         np.testing.assert_allclose(found, wanted.numpy(), atol=1e-5, rtol=1e-5)
