@@ -31,6 +31,8 @@ _LAZY = {
     "DiscriminativeRBM": "minidgm.boltzmann.discriminative_rbm",
     "GatedRBM": "minidgm.boltzmann.gated_rbm",
     "HybridThirdOrderRBM": "minidgm.boltzmann.hybrid_third_order",
+    "LinearGaussianVAE": "minidgm.latent.linear_gaussian",
+    "VAE": "minidgm.latent.vae",
     "Generator": "minidgm.random",
     "Estimate": "minidgm.evaluation",
     "IntractableError": "minidgm.errors",

@@ -31,6 +31,8 @@ MODELS = {
     "RNNRBM": "minidgm.boltzmann.rnn_rbm",
     "RBM": "minidgm.boltzmann.rbm",
     "SpikeAndSlabRBM": "minidgm.boltzmann.ssrbm",
+    "LinearGaussianVAE": "minidgm.latent.linear_gaussian",
+    "VAE": "minidgm.latent.vae",
     "KDE": "minidgm.classical.kde",
 }
 
@@ -53,6 +55,8 @@ OBJECTIVES = {
     "UpDown": "minidgm.objectives",
     "VariationalSML": "minidgm.objectives",
     "MultiPrediction": "minidgm.objectives",
+    "Reparameterization": "minidgm.objectives",
+    "ImportanceWeighted": "minidgm.objectives",
 }
 
 OPTIMIZERS = {
@@ -91,6 +95,7 @@ ALIASES = {
     "SML": "PersistentContrastiveDivergence",
     "StochasticMaximumLikelihood": "PersistentContrastiveDivergence",
     "FPCD": "FastPersistent",
+    "IWAE": "ImportanceWeighted",
 }
 
 

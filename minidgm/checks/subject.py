@@ -129,6 +129,8 @@ class Subject:
             return False
         if name in getattr(self.model, "of_sequences", ()):  # its rows are no independent examples
             return False
+        if name in getattr(self.model, "intractable", ()):  # it only says what to call instead
+            return False
         found: Any = self.model
         for part in name.split("."):
             found = getattr(found, part, None)

@@ -106,7 +106,8 @@ class Sequential(Layer):
 
     def parameter_gradients(self, dy: Any, cache: Any, out: Mapping[str, Any] | None = None) -> Any:
         grads: dict[str, Any] = {}
-        first = next((i for i, layer in enumerate(self.layers) if not isinstance(layer, (Reshape, Flatten))), 0)
+        learns = (i for i, layer in enumerate(self.layers) if not isinstance(layer, (Reshape, Flatten)))
+        first = next(learns, 0)
         for i in reversed(range(first, len(self.layers))):
             dy = self._step_back(i, dy, cache, out, grads, last=i == first)
         return grads

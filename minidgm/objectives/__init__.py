@@ -19,6 +19,8 @@
 | `RatioMatching` | data; every flip of every unit | sum of 2q^2(1-q)/n; -2q^2(1-q)/n |
 | `ScoreMatching` | data (pathwise) | |
 | `DenoisingScoreMatching` | noisy data (pathwise) | |
+| `Reparameterization` | paths z = mu + sigma eps (pathwise) | 1/(n k) |
+| `ImportanceWeighted` | the same (pathwise) | normalized importance weights / n |
 | `UpDown` | data with drawn hidden states; chains at the top; dreams | 1/n; -1/m; -1/m |
 
 ``gradient(model, batch, rng) -> (grads, metrics)``: see `minidgm.objectives.base`.
@@ -37,11 +39,13 @@ from minidgm.objectives.exact_likelihood import ExactLikelihood
 from minidgm.objectives.fast_persistent import FastPersistent
 from minidgm.objectives.hybrid import HybridPersistent
 from minidgm.objectives.hybrid_likelihood import HybridLikelihood
+from minidgm.objectives.importance_weighted import ImportanceWeighted
 from minidgm.objectives.multi_prediction import MultiPrediction
 from minidgm.objectives.output_divergence import OutputContrastiveDivergence
 from minidgm.objectives.persistent import PersistentContrastiveDivergence, StochasticMaximumLikelihood
 from minidgm.objectives.pseudo_likelihood import PseudoLikelihood
 from minidgm.objectives.ratio_matching import RatioMatching
+from minidgm.objectives.reparameterization import Reparameterization
 from minidgm.objectives.score_matching import ScoreMatching
 from minidgm.objectives.tempered import TemperedPersistent
 from minidgm.objectives.up_down import UpDown
@@ -66,6 +70,8 @@ ALL: tuple[type[Objective], ...] = (
     UpDown,
     VariationalSML,
     MultiPrediction,
+    Reparameterization,
+    ImportanceWeighted,
 )
 
 __all__ = [
@@ -76,14 +82,16 @@ __all__ = [
     "DiscriminativeLikelihood",
     "ExactLikelihood",
     "FastPersistent",
-    "HybridPersistent",
     "HybridLikelihood",
+    "HybridPersistent",
+    "ImportanceWeighted",
     "MultiPrediction",
     "Objective",
     "OutputContrastiveDivergence",
     "PersistentContrastiveDivergence",
     "PseudoLikelihood",
     "RatioMatching",
+    "Reparameterization",
     "ScoreMatching",
     "StochasticMaximumLikelihood",
     "TemperedPersistent",
