@@ -11,7 +11,8 @@ Gradients, with dM that of the inner layer:
     dV = (dM - <dM, M> u q^T) / s,   q = V^T u / s,  because ds = u^T dV q.
 
 u [outputs] is a unit vector without a gradient; `update` takes one step of the power iteration, u <- V q /
-|V q|. For `Dense`, whose W is [n_in, n_out], outputs are columns; a convolution's are its first axis.
+|V q|. Outputs are the columns of a W [n_in, n_out], the first axis of a convolution's W and the second one
+of a transposed convolution's (where groups share a row).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from minidgm.backend import get_xp
-from minidgm.nn.dense import Dense
+from minidgm.nn.convolution import ConvTranspose2d
 from minidgm.nn.layer import Layer, Shape, write
 
 __all__ = ["SpectralNorm", "WeightNorm"]
@@ -42,19 +43,22 @@ class Reparametrized(Layer):
         if "W" not in shapes:
             raise ValueError(f"{self.inner!r} has no weights W to normalize")
         W = shapes.pop("W")
-        return {"V": W, **dict.fromkeys(self.own, (W[self._outputs],)), **shapes}
+        return {"V": W, **dict.fromkeys(self.own, (W[self._outputs(len(W))],)), **shapes}
 
-    @property
-    def _outputs(self) -> int:
-        return 1 if isinstance(self.inner, Dense) else 0
+    def _outputs(self, n_axes: int) -> int:
+        """The axis of W that runs over outputs."""
+        return 1 if n_axes == 2 or isinstance(self.inner, ConvTranspose2d) else 0
 
     def _rows(self, W: Any) -> Any:
         """W as [outputs, rest]."""
-        return W.T if self._outputs else W.reshape((W.shape[0], -1))
+        W = get_xp(W).moveaxis(W, self._outputs(W.ndim), 0)
+        return W.reshape((W.shape[0], -1))
 
     def _like(self, M: Any, W: Any) -> Any:
         """[outputs, rest] in the shape of W."""
-        return M.T if self._outputs else M.reshape(W.shape)
+        axis = self._outputs(W.ndim)
+        rest = (*W.shape[:axis], *W.shape[axis + 1 :])
+        return get_xp(M).moveaxis(M.reshape((M.shape[0], *rest)), 0, axis)
 
     def _with(self, params: Mapping[str, Any], W: Any) -> dict[str, Any]:
         rest = {name: params[name] for name in params if name not in ("V", *self.own)}

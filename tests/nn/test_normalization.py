@@ -100,7 +100,12 @@ def test_layer_norm_has_mean_0_and_variance_1():
     np.testing.assert_allclose(grouped, y[:, 0], rtol=1e-9)
 
 
-INNER = [(nn.Dense(3), (4,)), (nn.Conv2d(3, 2), (2, 3, 3))]
+INNER = [
+    (nn.Dense(3), (4,)),
+    (nn.Conv2d(3, 2), (2, 3, 3)),
+    (nn.ConvTranspose2d(3, 2, stride=2), (2, 2, 3)),
+    (nn.Conv1d(3, 2, causal=True), (2, 4)),
+]
 
 
 @pytest.mark.parametrize(("inner", "shape"), INNER, ids=repr)
@@ -137,6 +142,28 @@ def test_spectral_norm_converges_to_one(inner, shape):
     largest = np.linalg.svd(layer._rows(params["V"]), compute_uv=False)[0]
     s = layer.forward(params, x)[1][-1]
     np.testing.assert_allclose(s, largest, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [nn.WeightNorm, nn.SpectralNorm])
+def test_recurrent_weights_in_other_coordinates(kind):
+    layer = kind(nn.LSTM(3))
+    assert layer.parameter_shapes((4, 2))[layer.own[0]] == (12,)
+    check_layer(layer, (4, 2), fixed=getattr(layer, "fixed", ()))
+
+
+def test_a_transposed_convolution_is_divided_by_its_own_norm():
+    """One pixel in: the layer is its matrix [in, out rows columns], the transpose of what is read."""
+    layer, x = nn.SpectralNorm(nn.ConvTranspose2d(3, 2)), numbers((5, 4, 1, 1))
+    params = {name: np.zeros(s) for name, s in layer.parameter_shapes((4, 1, 1)).items()}
+    assert params["u"].shape == (3,)
+    layer.initialize(params, Generator(0))
+    for _ in range(200):
+        layer.update(params, None)
+    by_output = np.moveaxis(params["V"], 1, 0).reshape(3, -1)
+    largest = np.linalg.svd(by_output, compute_uv=False)[0]
+    y, _ = layer.forward(params, x)
+    plain, _ = layer.inner.forward({"W": params["V"], "b": params["b"]}, x)
+    np.testing.assert_allclose(y * largest, plain, rtol=1e-9)
 
 
 def test_refusals():
@@ -176,3 +203,47 @@ def test_pytorch_agrees():
             (grads["shift"], theirs.bias.grad),
         ):
             np.testing.assert_allclose(found, other.numpy(), atol=2e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["weight_norm", "spectral_norm"])
+@pytest.mark.parametrize(
+    ("ours", "theirs", "dim", "shape"),
+    [
+        (nn.Dense(5), ("Linear", (4, 5)), 0, (4,)),
+        (nn.Conv2d(5, 3), ("Conv2d", (4, 5, 3)), 0, (4, 5, 4)),
+        (nn.ConvTranspose2d(5, 3), ("ConvTranspose2d", (4, 5, 3)), 1, (4, 3, 2)),
+    ],
+    ids=["dense", "convolution", "transposed"],
+)
+def test_pytorch_agrees_on_weights_in_other_coordinates(kind, ours, theirs, dim, shape):
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    name, sizes = theirs
+    peer = getattr(torch.nn.utils.parametrizations, kind)(getattr(torch.nn, name)(*sizes), dim=dim).eval()
+    weights = peer.parametrizations.weight
+    V = weights.original1 if kind == "weight_norm" else weights.original
+    with torch.no_grad():
+        if kind == "weight_norm":
+            weights.original0 *= 1.7
+            own = {"g": weights.original0.numpy().reshape(-1)}
+        else:
+            own = {"u": weights[0]._u.numpy()}
+
+    def in_our_order(weight):
+        return weight.T if name == "Linear" else weight
+
+    layer = (nn.WeightNorm if kind == "weight_norm" else nn.SpectralNorm)(ours)
+    params = {"V": in_our_order(V.detach().numpy()), "b": peer.bias.detach().numpy(), **own}
+    x = numbers((3, *shape)).astype("float32")
+    there = torch.tensor(x, requires_grad=True)
+    expected = peer(there)
+    dy = numbers(tuple(expected.shape), 4).astype("float32")
+    expected.backward(torch.tensor(dy))
+    y, cache = layer.forward(params, x)
+    dx, grads = layer.backward(dy, cache)
+    pairs = [(y, expected.detach()), (dx, there.grad), (grads["V"], in_our_order(V.grad))]
+    pairs.append((grads["b"], peer.bias.grad))
+    if kind == "weight_norm":
+        pairs.append((grads["g"], weights.original0.grad.reshape(-1)))
+    for found, other in pairs:
+        np.testing.assert_allclose(found, other.numpy(), atol=1e-5, rtol=1e-5)
