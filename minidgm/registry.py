@@ -33,6 +33,9 @@ MODELS = {
     "SpikeAndSlabRBM": "minidgm.boltzmann.ssrbm",
     "LinearGaussianVAE": "minidgm.latent.linear_gaussian",
     "VAE": "minidgm.latent.vae",
+    "SigmoidBeliefNet": "minidgm.latent.sbn",
+    "HelmholtzMachine": "minidgm.latent.helmholtz",
+    "BidirectionalHelmholtz": "minidgm.latent.bidirectional_helmholtz",
     "KDE": "minidgm.classical.kde",
 }
 
@@ -55,6 +58,11 @@ OBJECTIVES = {
     "UpDown": "minidgm.objectives",
     "VariationalSML": "minidgm.objectives",
     "MultiPrediction": "minidgm.objectives",
+    "WakeSleep": "minidgm.objectives",
+    "ReweightedWakeSleep": "minidgm.objectives",
+    "BidirectionalImportance": "minidgm.objectives",
+    "Reinforce": "minidgm.objectives",
+    "Vimco": "minidgm.objectives",
     "Reparameterization": "minidgm.objectives",
     "ImportanceWeighted": "minidgm.objectives",
 }
@@ -87,6 +95,9 @@ DATASETS = {
 
 ALIASES = {
     "BM": "BoltzmannMachine",
+    "SBN": "SigmoidBeliefNet",
+    "BiHM": "BidirectionalHelmholtz",
+    "RWS": "ReweightedWakeSleep",
     "mcRBM": "MeanCovarianceRBM",
     "mPoT": "MeanProductOfStudentT",
     "CD": "ContrastiveDivergence",

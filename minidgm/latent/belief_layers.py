@@ -115,8 +115,10 @@ class BeliefLayers:
 
     # Enumeration
 
-    def enumerate_layers(self, v: Any, combine: Callable[[Any, Any, Any], Any]) -> Any:
-        """Pass messages down from the top, in float64: [n].
+    def enumerate_layers(
+        self, v: Any, combine: Callable[[Any, Any, Any], Any], scale: float = 1.0
+    ) -> Any:
+        """Pass messages down from the top, which sends ``scale`` log m, in float64: [n].
 
         ``combine(log_p, log_q, message)`` joins log p(x | y) and log q(y | x) [n, m] of all pairs of states
         of neighboring layers with the message [m] of the upper one.
@@ -130,7 +132,7 @@ class BeliefLayers:
             )
         twin = self.with_params({name: value.astype("float64") for name, value in self.params.items()})
         rows = [v.astype("float64"), *(self.hidden.states(n, xp=self.xp) for n in widths)]
-        message = twin.log_above(rows[-1])
+        message = scale * twin.log_above(rows[-1])
         for layer in range(self.n_inferred, 0, -1):
             below, above = rows[layer - 1], rows[layer]
             step = max(1, PAIRS // above.shape[0])

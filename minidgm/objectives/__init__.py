@@ -22,6 +22,11 @@
 | `Reparameterization` | paths z = mu + sigma eps (pathwise) | 1/(n k) |
 | `ImportanceWeighted` | the same (pathwise) | normalized importance weights / n |
 | `UpDown` | data with drawn hidden states; chains at the top; dreams | 1/n; -1/m; -1/m |
+| `WakeSleep` | x with z ~ q for log p; dreams for log q | -1/n; -1/m |
+| `ReweightedWakeSleep` | x with k draws z ~ q for log p and log q; dreams for log q | -w/n; -1/m |
+| `BidirectionalImportance` | x with k draws z ~ q for log p and log q | -sqrt(w)/n |
+| `Reinforce` | x with k draws z ~ q for log p; the same for log q | -1/(nk); -(log w - b)/(nk) |
+| `Vimco` | x with k draws z ~ q for log p; the same for log q | see its page |
 
 ``gradient(model, batch, rng) -> (grads, metrics)``: see `minidgm.objectives.base`.
 """
@@ -31,6 +36,7 @@ from __future__ import annotations
 from typing import Any
 
 from minidgm.objectives.base import Objective
+from minidgm.objectives.bidirectional import BidirectionalImportance
 from minidgm.objectives.conditional import ConditionalContrastiveDivergence, ConditionalLikelihood
 from minidgm.objectives.contrastive_divergence import ContrastiveDivergence
 from minidgm.objectives.denoising_score_matching import DenoisingScoreMatching
@@ -45,11 +51,14 @@ from minidgm.objectives.output_divergence import OutputContrastiveDivergence
 from minidgm.objectives.persistent import PersistentContrastiveDivergence, StochasticMaximumLikelihood
 from minidgm.objectives.pseudo_likelihood import PseudoLikelihood
 from minidgm.objectives.ratio_matching import RatioMatching
+from minidgm.objectives.reinforce import Reinforce
 from minidgm.objectives.reparameterization import Reparameterization
 from minidgm.objectives.score_matching import ScoreMatching
 from minidgm.objectives.tempered import TemperedPersistent
 from minidgm.objectives.up_down import UpDown
 from minidgm.objectives.variational import VariationalSML
+from minidgm.objectives.vimco import Vimco
+from minidgm.objectives.wake_sleep import ReweightedWakeSleep, WakeSleep
 
 ALL: tuple[type[Objective], ...] = (
     ExactLikelihood,
@@ -72,9 +81,15 @@ ALL: tuple[type[Objective], ...] = (
     MultiPrediction,
     Reparameterization,
     ImportanceWeighted,
+    WakeSleep,
+    ReweightedWakeSleep,
+    BidirectionalImportance,
+    Reinforce,
+    Vimco,
 )
 
 __all__ = [
+    "BidirectionalImportance",
     "ConditionalContrastiveDivergence",
     "ConditionalLikelihood",
     "ContrastiveDivergence",
@@ -91,12 +106,16 @@ __all__ = [
     "PersistentContrastiveDivergence",
     "PseudoLikelihood",
     "RatioMatching",
+    "Reinforce",
     "Reparameterization",
+    "ReweightedWakeSleep",
     "ScoreMatching",
     "StochasticMaximumLikelihood",
     "TemperedPersistent",
     "UpDown",
     "VariationalSML",
+    "Vimco",
+    "WakeSleep",
     "fitting",
 ]
 
