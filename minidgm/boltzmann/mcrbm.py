@@ -7,7 +7,7 @@
 The text has lambda = 1, b = 0 and one filter a unit (``n_factors=None``); symbols and conventions are those
 of `minidgm.boltzmann.mean_covariance`, and c = (c^m, c^c) is one array. Both hidden sets are bits:
 
-    p(h^m_j = 1 | x) = sigmoid(c^m_j + (x W)_j),    p(h^c_k = 1 | x) = sigmoid(c^c_k - u_k(x))   (20.46)
+    p(h^m_j = 1 | x) = sigmoid(c^m_j + (x W)_j),    p(h^c_k = 1 | x) = sigmoid(c^c_k - u_k(x))
     p(x | h) = N(Lambda^-1 (b + W h^m), Lambda^-1),  Lambda = diag(lambda) + R diag(P h^c) R^T   (20.47)
     F(x) = lambda.x^2 / 2 - b.x - sum_j softplus(c^m_j + (x W)_j) - sum_k softplus(c^c_k - u_k(x)).
 

@@ -1,6 +1,6 @@
 """Mean and product of Student's t (Ranzato, Mnih and Hinton 2010; Deep Learning, section 20.5.2).
 
-    E(x, h^m, h^c) = E_m(x, h^m) + sum_k (h^c_k (1 + u_k(x)) + (1 - gamma_k) log h^c_k)      (20.48)
+    E(x, h^m, h^c) = E_m(x, h^m) + sum_k (h^c_k (1 + u_k(x)) + (1 - gamma_k) log h^c_k) (20.48, 20.49)
 
 with E_m the energy of the mean units as in the mcRBM and h^c_k > 0. Symbols and conventions are those of
 `minidgm.boltzmann.mean_covariance`; gamma = exp(log_gamma) [n_covariance]. The text has one filter a unit

@@ -160,7 +160,7 @@ class SpikeAndSlabRBM(SlabPrecisions):
     # Energies and densities
 
     def slab_energy(self, v: Any, s: Any, h: Any) -> Any:
-        """E(x, s, h) of the text, [n], from x [n, n_visible], s and h [n, n_hidden] (20.50)."""
+        """E(x, s, h) of the text, [n], from x [n, n_visible], s and h [n, n_hidden] (20.50, 20.51)."""
         xp = get_xp(v, s, h, self.params["W"])
         alpha, mu, b = self.alpha, self.params["mu"], self.params["b"]
         quadratic = 0.5 * xp.sum(v * v * self.conditional_precision(h), axis=-1)
@@ -194,7 +194,7 @@ class SpikeAndSlabRBM(SlabPrecisions):
         return Normal((s * h) @ self.params["W"].T, get_xp(precision).log(precision))
 
     def visible_given_hidden(self, h: Any) -> MultivariateNormal:
-        """p(x | h), the slabs summed out: normals with C_{x|h}^-1 times their mean = W (mu * h).
+        """p(x | h), the slabs summed out: normals with C_{x|h}^-1 times their mean = W (mu * h) (20.53).
 
         Raises
         ------

@@ -73,7 +73,7 @@ def covariance_units_summed_out(case: Case) -> Iterator[Comparison]:
     name="gamma units integrated out",
     number="21",
     equation="int h^(g-1) exp(-h (1 + u)) dh = Gamma(g) (1 + u)^-g: a Student-t expert along each filter",
-    source=f"{BOOK}, eq. 20.48; Welling, Hinton and Osindero (2003), eq. 2",
+    source=f"{BOOK}, eq. 20.48-20.49; Welling, Hinton and Osindero (2003), eq. 2",
     requires=("energy", "free_energy", "pooled_squares", "covariance_given"),
     likely_cause="gamma for gamma - 1, a rate for a scale, or the half of the squares left out",
     examples=20,

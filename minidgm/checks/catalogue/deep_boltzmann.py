@@ -48,7 +48,7 @@ def few_states(subject: Subject) -> str:
     name="layers given their neighbors",
     number="18",
     equation="log p(x_l,j = 1 | rest) / p(x_l,j = 0 | rest) = E(x_l,j = 0) - E(x_l,j = 1), for every layer",
-    source=f"{BOOK}, eq. 20.26-20.29",
+    source=f"{BOOK}, eq. 20.26-20.28",
     requires=NEEDS,
     likely_cause="a neighboring layer left out, W for its transpose, or layers cut at the wrong columns",
 )
