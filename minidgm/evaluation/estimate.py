@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import Any, TypeVar
 
+from minidgm.backend import is_array
 from minidgm.errors import unknown
 
 KINDS = ("exact", "lower bound", "upper bound", "estimate")
@@ -120,8 +122,9 @@ class Estimate:
         return replace(self, value=-self.value, kind=_OPPOSITE.get(self.kind, self.kind))
 
     def __mul__(self: E, factor: float) -> E:
-        if not isinstance(factor, (int, float)):
+        if not isinstance(factor, Real):
             return NotImplemented
+        factor = float(factor)
         scaled = replace(
             self,
             value=self.value * abs(factor),
@@ -132,13 +135,18 @@ class Estimate:
     __rmul__ = __mul__
 
     def __truediv__(self: E, divisor: float) -> E:
-        if not isinstance(divisor, (int, float)):
+        if not isinstance(divisor, Real):
             return NotImplemented
-        return self * (1.0 / divisor)
+        return self * (1.0 / float(divisor))
 
-    def __add__(self, other: Any) -> Estimate:
-        if isinstance(other, (int, float)):
-            return replace(self, value=self.value + other)
+    # An array would otherwise make a copy of this object of every element.
+    __array_ufunc__ = None
+
+    def __add__(self, other: Any) -> Any:
+        if isinstance(other, Real):  # NumPy's scalars too
+            return replace(self, value=self.value + float(other))
+        if is_array(other):
+            return other + self.value
         if not isinstance(other, Estimate):
             return NotImplemented
         if other.unit != self.unit:
@@ -157,13 +165,13 @@ class Estimate:
             {**other.settings, **self.settings},
         )
 
-    def __radd__(self, other: Any) -> Estimate:
+    def __radd__(self, other: Any) -> Any:
         return self + other
 
-    def __sub__(self, other: Any) -> Estimate:
+    def __sub__(self, other: Any) -> Any:
         return self + (-other)
 
-    def __rsub__(self, other: Any) -> Estimate:
+    def __rsub__(self, other: Any) -> Any:
         return -self + other
 
 

@@ -6,10 +6,13 @@ import dataclasses
 import math
 import pickle
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minidgm import RBM
+from minidgm.backend import asarray, to_numpy
 from minidgm.evaluation import KINDS, AnnealedEstimate, Estimate
 
 OPPOSITE = {
@@ -46,6 +49,35 @@ def test_kinds_of_sums_and_differences(a, b, both):
     assert (Estimate(1.0, a) + Estimate(2.0, b)).kind == both
     assert (Estimate(1.0, b) + Estimate(2.0, a)).kind == both
     assert (Estimate(1.0, a) - Estimate(2.0, OPPOSITE[b])).kind == both
+
+
+def test_an_array_takes_the_value(backend):
+    """Not an array of estimates, whose mean would divide an error that all rows share."""
+    x, log_z = asarray(np.arange(3.0), backend, "float32"), Estimate(2.0, "lower bound", stderr=0.5)
+    for result, expected in (
+        (x - log_z, [-2.0, -1.0, 0.0]),
+        (log_z - x, [2.0, 1.0, 0.0]),
+        (x + log_z, [2.0, 3.0, 4.0]),
+        (log_z + x, [2.0, 3.0, 4.0]),
+    ):
+        assert (result.dtype, result.shape) == (x.dtype, (3,))
+        np.testing.assert_array_equal(to_numpy(result), expected)
+
+
+@pytest.mark.parametrize("number", [3, 3.0, np.float32(3.0), np.float64(3.0), np.int64(3)])
+def test_a_scalar_of_numpy_is_a_number(number):
+    e = Estimate(2.0, "lower bound", stderr=0.5)
+    assert number - e == Estimate(1.0, "upper bound", stderr=0.5)
+    assert e + number == number + e == Estimate(5.0, "lower bound", stderr=0.5)
+    assert e * number == number * e == Estimate(6.0, "lower bound", stderr=1.5)
+    assert (e / number).kind == "lower bound"
+
+
+def test_a_log_probability_with_an_estimate_of_z_is_an_array_of_numbers(backend):
+    rbm = RBM(3, 2, backend=backend, seed=0)
+    v = asarray(np.eye(3), backend, "float32")
+    found = rbm.log_prob(v, Estimate(3.0, "lower bound", stderr=0.1))
+    np.testing.assert_array_equal(to_numpy(found), to_numpy(rbm.log_prob(v, 3.0)))
 
 
 def test_errors_add_in_quadrature_and_the_smaller_sample_counts():

@@ -50,7 +50,7 @@ def conditional_covariance(case: Case) -> Iterator[Comparison]:
     name="covariance units summed out",
     number="20",
     equation="F(x) = -log sum_{h^m, h^c} exp(-E(x, h^m, h^c)), one set after the other, in either order",
-    source=f"{BOOK}, eq. 20.43-20.46; Ranzato and Hinton (2010), eq. 5",
+    source=f"{BOOK}, eq. 20.43-20.45; Ranzato and Hinton (2010), eq. 5",
     requires=("energy", "free_energy", "pooled_squares", "split"),
     likely_cause="a sign of the squares, a half left out, or the bias of the other hidden set",
     examples=20,
