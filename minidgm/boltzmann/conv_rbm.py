@@ -134,7 +134,7 @@ class ConvolutionalRBM(Tied):
 
     def hidden_field(self, v: Any) -> Any:
         """v * W + c, [n, n_hidden]."""
-        xp = get_xp(v, self.params["W"])
+        xp = get_xp(v, self.params["W"], self.params["c"])
         if xp.__name__ == "autograd.numpy":
             return self.maps.detectors(v, self.params["W"]) + self.hidden_bias()
         out = xp.empty((v.shape[0], self.n_hidden), dtype=self.params["W"].dtype)
@@ -143,7 +143,7 @@ class ConvolutionalRBM(Tied):
 
     def visible_field(self, h: Any) -> Any:
         """h * W^T + b, [n, n_visible]."""
-        xp = get_xp(h, self.params["W"])
+        xp = get_xp(h, self.params["W"], self.params["b"])
         if xp.__name__ == "autograd.numpy":
             return self.maps.images(h, self.params["W"]) + self.visible_bias()
         out = xp.empty((h.shape[0], self.n_visible), dtype=self.params["W"].dtype)

@@ -107,16 +107,21 @@ class Hopfield(BoltzmannMachine):
         DataError
             For anything but 0 and 1, or no pattern.
         """
-        v = self.check_data(patterns, "patterns")
+        v = self.check_bits(patterns, "patterns")
         if not v.shape[0]:
             raise DataError("patterns has no rows: nothing to store")
-        if bool(((v != 0.0) & (v != 1.0)).any()):
-            raise DataError("patterns must be bits, 0 or 1; threshold them first, e.g. v > 0.5")
         spins = 2.0 * v - 1.0
         eye = self.xp.eye(self.n_visible, dtype=self.dtype)
         self.params["R"][...] = (2.0 / self.n_visible) * (spins.T @ spins) * (1.0 - eye)
         self.params["b"][...] = -self.params["R"].sum(axis=1)
         return self
+
+    def check_bits(self, v: Any, what: str = "v") -> Any:
+        """Return states [n, n_visible] of 0 and 1 on this model's device, or raise `DataError`."""
+        v = self.check_data(v, what)
+        if bool(((v != 0.0) & (v != 1.0)).any()):
+            raise DataError(f"{what} must be bits, 0 or 1; threshold them first, e.g. v > 0.5")
+        return v
 
     def field(self, v: Any) -> Any:
         """f, [n, n_visible]: what E falls by when a unit goes from 0 to 1."""
@@ -142,8 +147,13 @@ class Hopfield(BoltzmannMachine):
         -------
         Descent
             ``energies`` never rise from row to row; ``converged`` says which states no unit would leave.
+
+        Raises
+        ------
+        DataError
+            For anything but 0 and 1: between them the descent would not be one.
         """
-        v = self.check_data(v).copy()
+        v = self.check_bits(v).copy()
         rng = None if rng is None else self.generator(rng)
         R, b, xp = self.params["R"], self.params["b"], self.xp
         energies, sweeps = [self.potential(v)], 0

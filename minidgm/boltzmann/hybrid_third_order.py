@@ -114,7 +114,7 @@ class HybridThirdOrderRBM(LabelModel):
     def hidden_field(self, x: Any) -> Any:
         """[c + v W_y | e + v V], [n, n_hidden], of rows [v | y]."""
         v, y = self.split(x)
-        xp = get_xp(x, self.params["W"])
+        xp = get_xp(x, *self.params.values())
         # c is inside each label's field; a one-hot y leaves it once, a y of zeros not at all.
         gated = xp.sum(y[:, :, None] * (self._gated_fields(v) - self.params["c"]), axis=1) + self.params["c"]
         return xp.concatenate([gated, v @ self.params["V"] + self.params["e"]], axis=1)

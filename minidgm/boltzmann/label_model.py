@@ -29,7 +29,7 @@ from minidgm.boltzmann.units import Softmax, Unit, from_name
 from minidgm.errors import DataError
 from minidgm.model import N_HIDDEN
 from minidgm.numerics import logsumexp
-from minidgm.training.labels import LabelledRows, one_hot, read_labels
+from minidgm.training.labels import MISSING, LabelledRows, one_hot, read_labels
 
 CHUNK = 2**21
 
@@ -202,7 +202,7 @@ class LabelModel(EnergyModel):
         Raises
         ------
         DataError
-            Labels out of range, or missing where the objective needs them all.
+            Labels out of range, or missing where the objective needs all of them, or one at least.
         """
         from minidgm import training
         from minidgm.training.fit import as_objective
@@ -211,6 +211,13 @@ class LabelModel(EnergyModel):
         missing = bool(getattr(objective, "takes_unlabelled", False))
         if y is not None:
             X = self.labelled(X, y, missing)
+            if missing and not objective.learns_unlabelled:
+                known = read_labels(y, int(X.shape[0]), self.n_classes, missing) != MISSING
+                if not known.any():
+                    raise DataError(
+                        f"none of the {len(known)} rows has a label, from which alone "
+                        f"{type(objective).__name__} learns; label some, or train with HybridLikelihood"
+                    )
         validation = kwargs.get("validation")
         if isinstance(validation, tuple):
             rows, labels = validation

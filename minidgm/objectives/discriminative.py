@@ -49,6 +49,7 @@ class DiscriminativeLikelihood(Objective):
 
     needs: tuple[str, ...] = ("label_log_prob", "label_gradient", "input_field", "split")
     takes_unlabelled = True
+    learns_unlabelled = False  # whether rows without label move anything
 
     def __init__(
         self, *, weight_decay: float = 0.0, sparsity_target: float | None = None, sparsity_cost: float = 0.0

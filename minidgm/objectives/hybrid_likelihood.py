@@ -68,6 +68,7 @@ class HybridLikelihood(Objective):
 
     needs = (*DiscriminativeLikelihood.needs, "gibbs_step", "free_energy_gradient", "complete", "sample")
     takes_unlabelled = True
+    learns_unlabelled = True
 
     def __init__(
         self,

@@ -4,12 +4,13 @@ import itertools
 
 import numpy as np
 import pytest
+from autograd import grad
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minidgm import RBM, ConvolutionalRBM, IntractableError, datasets, evaluation, load, optim
 from minidgm.backend import Generator, asarray, to_numpy
-from minidgm.checks import check_model
+from minidgm.checks import check_model, oracle
 from minidgm.checks.exhaustive import Replay
 from minidgm.checks.strict import count_host_reads
 from minidgm.errors import DataError
@@ -246,6 +247,21 @@ def test_arguments_from_a_data_set():
     data.shape = None
     with pytest.raises(DataError, match="does not say the shape"):
         ConvolutionalRBM.arguments_for(data, {})
+
+
+@pytest.mark.parametrize("method", ["energy", "free_energy", "hidden_free_energy"])
+def test_densities_can_be_traced_in_any_one_parameter(method):
+    """A namespace that is asked of other arrays than the traced one would lose the derivative."""
+    model = drawn(visible="gaussian", dtype="float64")
+    v, h = np.random.default_rng(1).normal(size=(2, 60)), model.hidden.states(model.n_hidden, 5, 7)
+    states = {"energy": (v, h), "free_energy": (v,), "hidden_free_energy": (h,)}[method]
+    together = oracle.gradient(model, lambda m: getattr(m, method)(*states).sum())
+    for name, value in model.params.items():
+
+        def alone(x, name=name):
+            return getattr(model.with_params({**model.params, name: x}), method)(*states).sum()
+
+        np.testing.assert_allclose(grad(alone)(value), together[name], rtol=1e-9, atol=1e-11, err_msg=name)
 
 
 def test_bad_input():

@@ -98,6 +98,8 @@ def test_bad_input():
         network.store(np.zeros((0, 3)))
     with pytest.raises(DataError, match=r"must be bits.*v > 0\.5"):
         network.store([[0.5, 0.0, 1.0]])
+    with pytest.raises(DataError, match="v must be bits"):
+        network.descend([[0.5, 0.0, 1.0]])
     with pytest.raises(DataError, match="expected"):
         network.recall([[1.0, 0.0]])
     with pytest.raises(ValueError, match="temperature must be in"):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from autograd import grad
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import logsumexp
@@ -125,3 +126,15 @@ def test_bad_arguments_are_refused():
     with pytest.raises(IntractableError, match="2\\^40 x 3 states"):
         HybridThirdOrderRBM(50, 40, 3).log_partition()
     assert HybridThirdOrderRBM(3, 1, 2).params["V"].shape == (3, 0)
+
+
+def test_the_free_energy_can_be_traced_in_any_one_parameter():
+    model = drawn()
+    x = model.join(model.visible.states(3)[:4], [0, 1, 1, 0])
+    together = oracle.gradient(model, lambda m: m.free_energy(x).sum())
+    for name, value in model.params.items():
+
+        def alone(p, name=name):
+            return model.with_params({**model.params, name: p}).free_energy(x).sum()
+
+        np.testing.assert_allclose(grad(alone)(value), together[name], rtol=1e-9, atol=1e-11, err_msg=name)

@@ -7,7 +7,7 @@ import pytest
 
 from minidgm import DiscriminativeRBM, HybridThirdOrderRBM, datasets
 from minidgm.errors import DataError
-from minidgm.objectives import ContrastiveDivergence, HybridLikelihood
+from minidgm.objectives import ContrastiveDivergence, DiscriminativeLikelihood, HybridLikelihood
 from minidgm.optim import Adam
 
 MODELS = [DiscriminativeRBM, HybridThirdOrderRBM]
@@ -55,6 +55,14 @@ def test_missing_labels_need_an_objective_that_takes_them(model_class):
     with pytest.raises(DataError, match="X has no label in row 4"):
         model.fit(rows, objective="CD", epochs=1)
     model.fit(rows, epochs=1)
+
+
+def test_a_classifier_needs_a_label_at_least():
+    model, X = DiscriminativeRBM(3, 2, n_classes=2), np.eye(3, dtype="float32")
+    with pytest.raises(DataError, match=r"none of the 3 rows has a label.*DiscriminativeLikelihood"):
+        model.fit(X, [-1, -1, np.nan], objective=DiscriminativeLikelihood())
+    assert len(model.fit(X, [-1, 1, -1], objective=DiscriminativeLikelihood(), epochs=1).records) == 1
+    assert len(model.fit(X, [-1, -1, -1], epochs=1).records) == 1
 
 
 def test_free_energy_of_a_row_without_label_is_that_of_v():
