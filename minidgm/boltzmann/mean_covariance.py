@@ -17,8 +17,8 @@ Lambda^-1 (b + W h^m): an active covariance unit forbids the directions of its f
 sets factorize. The models differ in A alone, that is in the values that a covariance unit takes: bits
 (`minidgm.boltzmann.mcrbm`) or positive reals (`minidgm.boltzmann.mpot`).
 
-**Conventions.** Deep Learning (20.44) has lambda = 1, where training starts here, and P = I. Ranzato and
-Hinton (2010) write -P for our P, and divide x by its norm inside u; x is not divided here, since Lambda(h)
+**Conventions.** Deep Learning (20.44) has lambda = 1, where models start here and whitened rows leave them
+(:meth:`MeanCovarianceEnergy.begin`), and P = I. Ranzato and Hinton (2010) write -P for our P, and divide x by its norm inside u; x is not divided here, since Lambda(h)
 would then not exist: bring patches to a common norm beforehand if contrast is not to be modeled. After each
 update training calls :meth:`MeanCovarianceEnergy.project`: the columns of R get their mean norm, P is clipped
 at 0 and its columns are made to sum to 1.
@@ -36,6 +36,8 @@ from minidgm.distributions import Bernoulli, Blocks, MultivariateNormal
 from minidgm.errors import DataError
 from minidgm.numerics import softplus
 from minidgm.parameters import Parameters
+
+LEAST = 0.01  # smallest variance of a column to start from, over the mean of all
 
 
 class MeanCovarianceEnergy(HamiltonianModel):
@@ -230,10 +232,32 @@ class MeanCovarianceEnergy(HamiltonianModel):
             xp.maximum(P, 0.0, out=P)
             P /= xp.maximum(xp.sum(P, axis=0), 1e-30)
 
+    def begin(self, X: Any) -> None:
+        """Initialize an untrained model; `minidgm.training.fit` calls it with rows of the training data.
+
+        Filters too take on the data's scale: they start as they would on rows of deviation 1. Otherwise every
+        covariance unit would be off on large numbers, and none would learn.
+        """
+        if bool(self.params["b"].any()) or bool(self.params["visible_log_precision"].any()):
+            return
+        self.initialize(X)
+        overall = X.astype("float64").var(axis=0).mean()
+        scale = self.xp.where(overall > 0.0, overall, 1.0) ** -0.5
+        for name in ("W", "R"):
+            self.params[name][...] *= scale.astype(self.dtype)
+
     def initialize(self, X: Any) -> Any:
-        """Set b and lambda so that x would have the means and variances of ``X`` without hidden units."""
-        X = self.check_data(X, "X")
-        variance = self.xp.maximum(X.var(axis=0), 1e-6)
+        """Set b and lambda so that x would have the means and variances of ``X`` without hidden units.
+
+        No deviation below a tenth of the root mean square over all columns: what never varies would make the
+        chains' step size small for everything.
+        """
+        X = self.check_data(X, "X").astype("float64")
+        if not X.shape[0]:
+            raise ValueError("X has no rows: initialize needs data to take means and variances from")
+        variance = X.var(axis=0)
+        overall = variance.mean()
+        variance = self.xp.maximum(variance, self.xp.where(overall > 0.0, LEAST * overall, 1.0))
         self.params["visible_log_precision"][...] = -self.xp.log(variance)
         self.params["b"][...] = X.mean(axis=0) / variance
         return self

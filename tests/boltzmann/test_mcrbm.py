@@ -193,6 +193,36 @@ def test_initialize_takes_the_moments():
 
 
 @pooled
+def test_an_untrained_model_takes_on_the_scale_of_the_data(n_factors, backend):
+    """The density it starts from is the same but for the units of x."""
+    X = np.random.default_rng(0).normal(1.0, 3.0, size=(500, 2))
+    free = []
+    for unit in (1.0, 100.0):
+        model = MeanCovarianceRBM(2, 1, 2, n_factors, backend=backend, dtype="float64", seed=0)
+        rows = asarray(unit * X, backend, "float64")
+        model.begin(rows)
+        free.append(to_numpy(model.free_energy(rows)))
+        known = to_numpy(model.params.buffer).copy()
+        model.begin(2.0 * rows)  # it is not untrained any more
+        np.testing.assert_array_equal(to_numpy(model.params.buffer), known)
+    np.testing.assert_allclose(*free, rtol=1e-9)
+
+
+def test_columns_that_never_vary_keep_the_chains_moving():
+    X = np.random.default_rng(0).normal(0.0, 5.0, size=(400, 4)).astype("float32")
+    X[:, 3] = 0.0
+    model = MeanCovarianceRBM(4, 1, 4, seed=0)
+    history = model.fit(X, epochs=2, batch_size=50)
+    precision = np.exp(model.params["visible_log_precision"])
+    assert precision[3] < 1000.0 * precision[:3].min()
+    assert history.records[-1]["acceptance"] > 0.5
+    idle = MeanCovarianceRBM(4, 1, 4, seed=0).initialize(0.0 * X)
+    np.testing.assert_array_equal(idle.params["visible_log_precision"], 0.0)
+    with pytest.raises(ValueError, match="X has no rows"):
+        idle.initialize(X[:0])
+
+
+@pooled
 def test_reconstruct_and_features(n_factors, backend):
     model = drawn(1, n_factors=n_factors, backend=backend)
     v = asarray(np.ones((4, 3)), backend, "float64")
