@@ -289,9 +289,10 @@ def filter_gradient(x: Any, dy: Any, shape: Shape, grid: Grid, groups: int, out:
     total = xp.zeros(shape, dtype=dy.dtype) if out is None else out
     total[...] = 0.0
     for rows in _chunks(n, channels, grid, P * Q):
-        u = grid.windows(x[rows])[..., :P, :Q].reshape((-1, groups, area, P * Q))
-        d = dy[rows].reshape((-1, groups, shape[0] // groups, P * Q))
-        total += xp.matmul(d, xp.transpose(u, (0, 1, 3, 2))).sum(axis=0).reshape(shape)
+        u = xp.transpose(grid.windows(x[rows])[..., :P, :Q], (1, 2, 3, 0, 4, 5))
+        d = xp.transpose(dy[rows], (1, 0, 2, 3)).reshape((groups, shape[0] // groups, -1))
+        u = u.reshape((groups, area, -1))  # [G, c i j, n P Q]: one product sums over images and places
+        total += xp.matmul(d, xp.transpose(u, (0, 2, 1))).reshape(shape)
     return total
 
 
