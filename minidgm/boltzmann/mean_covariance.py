@@ -18,10 +18,11 @@ sets factorize. The models differ in A alone, that is in the values that a covar
 (`minidgm.boltzmann.mcrbm`) or positive reals (`minidgm.boltzmann.mpot`).
 
 **Conventions.** Deep Learning (20.44) has lambda = 1, where models start here and whitened rows leave them
-(:meth:`MeanCovarianceEnergy.begin`), and P = I. Ranzato and Hinton (2010) write -P for our P, and divide x by its norm inside u; x is not divided here, since Lambda(h)
-would then not exist: bring patches to a common norm beforehand if contrast is not to be modeled. After each
-update training calls :meth:`MeanCovarianceEnergy.project`: the columns of R get their mean norm, P is clipped
-at 0 and its columns are made to sum to 1.
+(:meth:`MeanCovarianceEnergy.begin`), and P = I. Ranzato and Hinton (2010) write -P for our P, and divide x by
+its norm inside u; x is not divided here, since Lambda(h) would then not exist: bring patches to a common norm
+beforehand if contrast is not to be modeled. After each update training calls
+:meth:`MeanCovarianceEnergy.project`: the columns of R get their mean norm, P is clipped at 0 and its columns
+are made to sum to 1.
 """
 
 from __future__ import annotations
