@@ -81,34 +81,32 @@ def torch_job(X: Any, steps: int, sweeps: int, device: str, compiled: bool = Fal
     b0, b1, b2 = (torch.zeros(n, device=device) for n in SIZES)
     chains = [torch.bernoulli(torch.full((CHAINS, n), 0.5, device=device)) for n in SIZES]
 
-    def step(v: Any, h: Any) -> Any:
+    def step(v: Any, x: Any, g: Any) -> Any:
         drive = v @ W1 + b1
         mu1 = torch.sigmoid(2.0 * (v @ W1) + b1)
         mu2 = torch.sigmoid(mu1 @ W2 + b2)
         for _ in range(sweeps):
             mu1 = torch.sigmoid(drive + mu2 @ W2.t())
             mu2 = torch.sigmoid(mu1 @ W2 + b2)
-        x = torch.bernoulli(torch.sigmoid(h @ W1.t() + b0))
-        g = torch.bernoulli(torch.sigmoid(h @ W2 + b2))
-        mean = torch.sigmoid(x @ W1 + b1 + g @ W2.t())
-        h = torch.bernoulli(mean)
+        h = torch.bernoulli(torch.sigmoid(x @ W1 + b1 + g @ W2.t()))
+        x, g = torch.sigmoid(h @ W1.t() + b0), torch.sigmoid(h @ W2 + b2)
         a, b = RATE / len(v), RATE / len(x)
-        W1.add_(v.t() @ mu1 * a - x.t() @ mean * b)
-        W2.add_(mu1.t() @ mu2 * a - mean.t() @ g * b)
+        W1.add_(v.t() @ mu1 * a - x.t() @ h * b)
+        W2.add_(mu1.t() @ mu2 * a - h.t() @ g * b)
         b0.add_(v.sum(0) * a - x.sum(0) * b)
-        b1.add_(mu1.sum(0) * a - mean.sum(0) * b)
+        b1.add_(mu1.sum(0) * a - h.sum(0) * b)
         b2.add_(mu2.sum(0) * a - g.sum(0) * b)
-        return h
+        return torch.bernoulli(x), torch.bernoulli(g)
 
     step = torch.compile(step) if compiled else step
 
     def run() -> None:
         with torch.no_grad():
-            h = chains[1]
+            x, g = chains[0], chains[2]
             for i in range(steps):
                 start = i * BATCH % (len(data) - BATCH + 1)
-                h = step(data[start : start + BATCH], h)
-            chains[1] = h
+                x, g = step(data[start : start + BATCH], x, g)
+            chains[0], chains[2] = x, g
         if device != "cpu":
             torch.cuda.synchronize()
 

@@ -12,7 +12,7 @@
 | mu | [n, n_hidden] | means of the factorial posterior q(h given v) |
 | visible_log_precision | [n_0] | only with Gaussian visibles |
 
-A unit of layer l stands in the field a_l = b_l + x_{l-1} W_l + x_{l+1} W_{l+1}^T (20.26 - 20.29). Layers of
+A unit of layer l stands in the field a_l = b_l + x_{l-1} W_l + x_{l+1} W_{l+1}^T (20.26 - 20.28). Layers of
 one parity are independent given those of the other, so that two block draws make a Gibbs sweep. The posterior
 is coupled; mean field takes q(h | v) = prod Bernoulli(mu) to a fixed point of
 

@@ -4,7 +4,7 @@ The gradient of log p(v) has two expectations that both resist. Under the poster
 a factorial q at a mean-field fixed point, under the model by persistent chains with even/odd block Gibbs:
 
     mu_i   fixed point of 20.33 - 20.34 for v_i, by sweeps over odd, then even layers
-    chains x' <- k sweeps: even layers given odd ones, then odd layers given even ones
+    chains x' <- k sweeps: odd layers given even ones, then even layers given odd ones
     g    =  1/n sum_i dE(v_i, mu_i)/dtheta  -  1/m sum_j dE(x'_j)/dtheta
 
 | configurations | weights |
@@ -13,10 +13,12 @@ a factorial q at a mean-field fixed point, under the model by persistent chains 
 | (v', h'), the chains | -1/m |
 
 At fixed mu, 1/n sum_i dE(v_i, mu_i) is minus the gradient of the bound H(q) - E(v, mu) (E is linear in every
-single unit), so that with chains at the model g is the exact gradient of the mean negative bound. Given the
-even layers, the odd ones enter the energy linearly: their means replace their draws in g, which keeps the
-expectation and lowers the variance (Rao-Blackwell; ``rao_blackwell=False`` takes the draws, as the text
-does). Momentum and its decaying rate are the optimizer's: ``Momentum(Linear(0.01, 0.0))``.
+single unit), so that with chains at the model g is the exact gradient of the mean negative bound.
+
+Given the odd layers, the even ones enter the energy linearly: their means replace their draws in g (Rao and
+Blackwell), which keeps the expectation and removes the noise of the top layer's coin flips, which else drowns
+what W_L has to learn (``rao_blackwell=False`` takes draws throughout, as the text does). Momentum and its
+decaying rate are the optimizer's: ``Momentum(Linear(0.01, 0.0))``.
 """
 
 from __future__ import annotations
@@ -46,7 +48,7 @@ class VariationalSML(TwoPhase):
         Sweeps of the mean field a step, from means sent upward: a fixed number, so that no step waits for the
         device. `DBM.mean_field` tells how many reach a tolerance.
     rao_blackwell : bool
-        Whether the chains' odd layers enter with their means given the even ones.
+        Whether the chains' even layers enter with their means given the odd ones.
     weight_decay, sparsity_target, sparsity_cost
         See `Objective`.
 
@@ -97,63 +99,60 @@ class VariationalSML(TwoPhase):
         mean = model.mean_field(batch, tolerance=None, max_iterations=self.mean_field_sweeps).mean
         x = [self._state["v"], *model.layers(self._state["h"])]
         for _ in range(self.k):
-            for layer in range(0, layers, 2):
-                x[layer] = model.layer_given_others(layer, x).sample(rng)
-            given = {layer: model.layer_given_others(layer, x) for layer in range(1, layers, 2)}
-            for layer, conditional in given.items():
-                x[layer] = conditional.sample(rng)
+            for parity in (1, 0):
+                given = {i: model.layer_given_others(i, x) for i in range(parity, layers, 2)}
+                for i, conditional in given.items():
+                    x[i] = conditional.sample(rng)
         self._state["v"], self._state["h"] = x[0], xp.concatenate(x[1:], axis=1)
         if self.rao_blackwell:
-            x = [given[layer].mean if layer in given else x[layer] for layer in range(layers)]
+            x = [given[i].mean if i in given else x[i] for i in range(layers)]
         both = [xp.concatenate(pair) for pair in zip(x, [batch, *model.layers(mean)], strict=True)]
-        model.layer_gradient(both, signed_weights(batch.shape[0], self.n_chains, batch), grads)
+        weights = signed_weights(batch.shape[0], self.n_chains, batch)
+        self._add_variance(model, model.layer_gradient(both, weights, grads))
         self._data_means = mean
 
+    def _add_variance(self, model: Any, grads: Any) -> None:
+        """What the mean of a real visible unit leaves out: E[lambda v^2] / 2 = lambda E[v]^2 / 2 + 1/2."""
+        if self.rao_blackwell and model.visible.name == "gaussian":
+            grads["visible_log_precision"] -= 0.5  # the weights of the chains sum to -1
+
     def _in_place(self, model: Any, batch: Any, rng: Any, grads: Any) -> None:
-        """The same in arrays that live from step to step: x_l has the chains in its first rows, then data."""
-        xp, m, n, params = get_xp(batch), self.n_chains, batch.shape[0], model.params
-        array, layers = self._scratch.array, model.depth + 1
-        x = [array(f"x{layer}", (m + n, size), batch) for layer, size in enumerate(model.sizes)]
-        spare = [array(f"spare{layer}", (m + n, size), batch) for layer, size in enumerate(model.sizes)]
+        """The same in arrays that live from step to step: chains in the first rows, then the data."""
+        xp, m, n, depth = get_xp(batch), self.n_chains, batch.shape[0], model.depth
+        array, params = self._scratch.array, model.params
+        x, spare = (
+            [array(f"{name}{i}", (m + n, size), batch) for i, size in enumerate(model.sizes)]
+            for name in ("x", "spare")
+        )
+        v, drive = array("v", (m + n, model.n_visible), batch), array("drive", (m + n, model.sizes[1]), batch)
         weights = array("weights", (m + n,), batch)
         weights[:m], weights[m:] = -1.0 / m, 1.0 / n
-        x[0][m:] = batch
-        drive = array("drive", (m + n, model.sizes[1]), batch)
-        h, own = model.layers(self._state["h"]), model._own("visible")
-
-        def add_above(layer: int, above: Any, out: Any, other: Any) -> None:
-            xp.matmul(above, params[f"W{layer + 1}"].T, out=other)
-            xp.add(out, other, out=out)
-
+        v[:m], v[m:], x[0][m:] = self._state["v"], batch, batch
+        chains = [v[:m], *model.layers(self._state["h"])]  # the draws; x gets means
         for sweep in range(self.k):
-            for layer in range(0, layers, 2):
-                out = x[layer][:m]
-                if layer:
-                    xp.matmul(h[layer - 2], params[f"W{layer}"], out=out)
-                    if layer + 1 < layers:
-                        add_above(layer, h[layer], out, spare[layer][:m])
-                    rng.bernoulli_from_logits(out, bias=params[f"b{layer}"], out=out)
-                else:
-                    xp.matmul(h[0], params["W1"].T, out=out)
-                    model.visible.fill(out, params["b0"], rng, draw=out, **own)
-            last = sweep + 1 == self.k
-            # The chains' and the data's share of layer 1 that comes from below are one product.
-            rows = slice(0, m + n if last else m)
-            xp.matmul(x[0][rows], params["W1"], out=drive[rows])
+            # The share of layer 1 that comes from below is one product for chains and data.
+            rows = slice(0, m if sweep else m + n)
+            xp.matmul(v[rows], params["W1"], out=drive[rows])
             xp.add(drive[rows], params["b1"], out=drive[rows])
-            for layer in range(1, layers, 2):
+            for layer in [*range(1, depth + 1, 2), *range(0, depth + 1, 2)]:
                 out, draw = x[layer][:m], spare[layer][:m]
-                self._field(model, layer, [part[:m] for part in x], drive[:m], out, draw)
-                rng.bernoulli_from_logits(out, out=draw, mean=out)
-                h[layer - 1][...] = draw
-        for layer in range(2, layers, 2):
-            h[layer - 1][...] = x[layer][:m]
+                if layer == 0:
+                    xp.matmul(chains[1], params["W1"].T, out=out)
+                    model.visible.fill(out, params["b0"], rng, draw, out, **model._own("visible"))
+                elif layer % 2:
+                    self._field(model, layer, chains, drive[:m], out, draw)
+                    rng.bernoulli_from_logits(out, out=draw)
+                    out[...] = draw
+                else:
+                    self._field(model, layer, chains, drive[:m], out, draw)
+                    rng.bernoulli_from_logits(out, out=draw, mean=out)
+                chains[layer][...] = draw
         if not self.rao_blackwell:
-            for layer in range(1, layers, 2):
-                x[layer][:m] = h[layer - 1]
+            for layer in range(0, depth + 1, 2):
+                x[layer][:m] = chains[layer]
         self._mean_field(model, [part[m:] for part in x], drive[m:], [part[m:] for part in spare])
-        model.layer_gradient(x, weights, grads, spare[1:])
-        self._state["v"] = x[0][:m]
+        self._add_variance(model, model.layer_gradient(x, weights, grads, spare[1:]))
+        self._state["v"] = chains[0]
         if model.centered or self.sparsity_cost:
             self._data_means = array("means", (n, model.n_hidden), batch)
             for view, part in zip(model.layers(self._data_means), x[1:], strict=True):

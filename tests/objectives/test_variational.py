@@ -89,6 +89,20 @@ def test_gaussian_machines_learn_the_scale():
     assert dbm.log_prob(X).mean() > one_normal + 0.2
 
 
+def test_means_of_real_units_keep_the_expectation():
+    """20,000 chains, the same draws: means and draws differ by chance alone, the variance is not left out."""
+    dbm, n = drawn((2, 2, 2), "gaussian"), 20_000
+    found, start = [], None
+    for rao_blackwell in (True, False):
+        objective = VariationalSML(n_chains=n, rao_blackwell=rao_blackwell)
+        found.append(objective.gradient(dbm, np.zeros((1, 2)), Generator(5))[0].copy())
+        start = objective.state
+    spread = (0.5 * np.exp(dbm.params["visible_log_precision"]) * start["v"] ** 2).std(axis=0)
+    gap = found[0]["visible_log_precision"] - found[1]["visible_log_precision"]
+    assert (abs(gap) < 6.0 * spread / np.sqrt(n)).all()
+    assert (6.0 * spread / np.sqrt(n) < 0.1).all()
+
+
 def test_state_resumes_to_the_bit():
     dbm = drawn((4, 3, 2), dtype="float32", centered=True)
     v = np.eye(4, dtype="float32")
