@@ -17,7 +17,7 @@ def drawn(n_visible=3, n_hidden=2, dtype="float64", cls=BoltzmannMachine, scale=
 
 def test_a_new_machine():
     """No hidden units by default; W small normals of the seed, the rest zero."""
-    assert BoltzmannMachine(3).n_hidden == 0
+    assert BoltzmannMachine(3).config() == {"n_visible": 3, "n_hidden": 0}
     machine = BoltzmannMachine(60, 50, seed=7)
     assert machine.seed == 7
     W = machine.params["W"]
