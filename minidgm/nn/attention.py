@@ -11,7 +11,8 @@ r"""Multi-head self-attention (Vaswani et al. 2017), causal or not, over x [n, t
 
 Backwards, with o = A v: dA = do v^T, dv = A^T do; softmax's Jacobian is diag(A) - A A^T on each row, so dS
 = A (dA - <A, dA>) for the scores S; dq = dS k / sqrt(e), dk = dS^T q / sqrt(e). (Leaving the second term
-of the Jacobian out is a bug that has shipped.) The mask needs no derivative: where A = 0, dS = 0.
+of the Jacobian out is a bug that has shipped.) The mask needs no derivative: where A = 0, dS = 0. Forwards,
+the same symmetric Jacobian: dS = (dq k^T + q dk^T) / sqrt(e), dA = A (dS - <A, dS>), do = dA v + A dv.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class SelfAttention(Layer):
         xp, (_, T, d) = get_xp(x, params["W"], params["b"]), x.shape
         projected = x @ params["W"] + params["b"]
         q, k, v = (self._split(projected[:, :, i * d : (i + 1) * d]) for i in range(3))
-        scores = xp.matmul(q, xp.swapaxes(k, -1, -2)) / math.sqrt(d / self.n_heads)
+        scores = xp.matmul(q, xp.swapaxes(k, -1, -2)) / self._scale(d)
         if self.causal:
             future = xp.arange(T)[None, :] > xp.arange(T)[:, None]
             scores = xp.where(future, MASKED, scores)
@@ -82,7 +83,7 @@ class SelfAttention(Layer):
         xp, (n, T, d) = get_xp(dy), x.shape
         do = self._split(dy @ U.T)
         dA, dv = xp.matmul(do, xp.swapaxes(v, -1, -2)), xp.matmul(xp.swapaxes(A, -1, -2), do)
-        dS = A * (dA - xp.sum(A * dA, axis=-1, keepdims=True)) / math.sqrt(d / self.n_heads)
+        dS = _softmax_jvp(A, dA) / self._scale(d)
         dq, dk = xp.matmul(dS, k), xp.matmul(xp.swapaxes(dS, -1, -2), q)
         projected = xp.concatenate([self._join(g) for g in (dq, dk, dv)], axis=2)
         rows, d_rows, dy_rows = x.reshape(n * T, d), projected.reshape(n * T, 3 * d), dy.reshape(n * T, d)
@@ -94,6 +95,19 @@ class SelfAttention(Layer):
         }
         return projected @ W.T, grads
 
+    def jvp(self, dx: Any, cache: Any) -> Any:
+        _, W, U, q, k, v, A, _ = cache
+        xp, d = get_xp(dx, W), dx.shape[-1]
+        projected = dx @ W
+        dq, dk, dv = (self._split(projected[:, :, i * d : (i + 1) * d]) for i in range(3))
+        dS = xp.matmul(dq, xp.swapaxes(k, -1, -2)) + xp.matmul(q, xp.swapaxes(dk, -1, -2))
+        dA = _softmax_jvp(A, dS / self._scale(d))
+        return self._join(xp.matmul(dA, v) + xp.matmul(A, dv)) @ U
+
+    def _scale(self, d: int) -> float:
+        """sqrt(e)."""
+        return math.sqrt(d / self.n_heads)
+
     def _split(self, x: Any) -> Any:
         """[n, time, d] -> [n, heads, time, d / heads]."""
         n, T, d = x.shape
@@ -103,3 +117,8 @@ class SelfAttention(Layer):
         """[n, heads, time, d / heads] -> [n, time, d]."""
         n, heads, T, e = x.shape
         return get_xp(x).transpose(x, (0, 2, 1, 3)).reshape((n, T, heads * e))
+
+
+def _softmax_jvp(A: Any, d: Any) -> Any:
+    """A (d - <A, d>) on each row: the Jacobian of softmax, which is symmetric, times d."""
+    return A * (d - get_xp(A, d).sum(A * d, axis=-1, keepdims=True))

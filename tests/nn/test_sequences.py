@@ -7,7 +7,7 @@ import pytest
 
 from minidgm import nn
 from minidgm.backend import Generator
-from tests.nn.passes import check_everywhere, check_layer, check_rows, numbers, parameters
+from tests.nn.passes import check_everywhere, check_jvp, check_layer, check_rows, numbers, parameters
 
 RECURRENT = [nn.Recurrent(4), nn.GRU(3), nn.LSTM(3)]
 ATTENTION = [nn.SelfAttention(2), nn.SelfAttention(1, causal=False)]
@@ -19,6 +19,11 @@ def test_passes_agree_with_autograd(layer, shape, backend):
     check_layer(layer, shape)
     check_rows(layer, shape)
     check_everywhere(layer, shape, backend, atol=3e-5)
+
+
+@pytest.mark.parametrize("layer", ATTENTION, ids=repr)
+def test_attention_has_a_jvp(layer):
+    check_jvp(layer, (5, 4))
 
 
 @pytest.mark.parametrize("layer", [*RECURRENT, nn.SelfAttention(2)], ids=repr)
