@@ -8,6 +8,7 @@ import numpy as np
 from autograd import grad
 
 from minidgm.backend import Generator, asarray, to_numpy
+from minidgm.checks.strict import count_host_reads
 
 
 def parameters(layer, input_shape, seed=0, scale=0.7):
@@ -92,18 +93,22 @@ def check_jvp(layer, input_shape, n=3, training=False, noise=None, rtol=1e-9):
 
 
 def check_everywhere(layer, input_shape, backend, n=3, training=False, noise=None, atol=1e-5):
-    """The same numbers on a backend and in float32, dtypes kept."""
+    """The same numbers on a backend and in float32, dtypes kept, and no wait for the device."""
     params, x = parameters(layer, input_shape), numbers((n, *input_shape))
     dy = np.random.default_rng(2).normal(size=(n, *layer.output_shape(tuple(input_shape))))
 
     def passes(backend, dtype):
         def move(a):
-            return asarray(a, backend, dtype)
+            return asarray(a, backend, dtype, copy=True)  # `update` writes
 
         theta = {name: move(value) for name, value in params.items()}
         rng = noise(backend) if noise else None
-        y, cache = layer.forward(theta, move(x), training=training, rng=rng)
-        dx, grads = layer.backward(move(dy), cache)
+        there, back = move(x), move(dy)
+        with count_host_reads() as reads:
+            y, cache = layer.forward(theta, there, training=training, rng=rng)
+            dx, grads = layer.backward(back, cache)
+            layer.update(theta, cache)
+        assert noise or reads.count == 0  # replayed noise comes from the host
         for found in (y, dx, *grads.values()):
             assert str(found.dtype) == dtype
         return [to_numpy(found) for found in (y, dx, *(grads[name] for name in params))]
