@@ -7,6 +7,13 @@ from minidgm.evaluation.estimate import KINDS, AnnealedEstimate, Estimate
 from minidgm.evaluation.exact import can_sample_exactly, exact_samples, log_partition_exact
 from minidgm.evaluation.frames import frame_log_likelihood
 from minidgm.evaluation.likelihood import log_likelihood
+from minidgm.evaluation.mercer import (
+    GaussianKernel,
+    MomentKernel,
+    PolynomialKernel,
+    RationalQuadraticKernel,
+)
+from minidgm.evaluation.mmd import mmd2, mmd2_between, mmd2_gradient, mmd2_linear
 from minidgm.evaluation.monitor import free_energy_gap, pseudo_likelihood, reconstruction_error
 from minidgm.evaluation.schedule import base_rate, linear_betas, published_betas
 
@@ -14,6 +21,10 @@ __all__ = [
     "KINDS",
     "AnnealedEstimate",
     "Estimate",
+    "GaussianKernel",
+    "MomentKernel",
+    "PolynomialKernel",
+    "RationalQuadraticKernel",
     "acceptance_ratio",
     "ais",
     "ais_between",
@@ -28,6 +39,10 @@ __all__ = [
     "log_likelihood",
     "log_partition_exact",
     "lower_bound",
+    "mmd2",
+    "mmd2_between",
+    "mmd2_gradient",
+    "mmd2_linear",
     "pseudo_likelihood",
     "published_betas",
     "reconstruction_error",

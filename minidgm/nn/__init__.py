@@ -14,6 +14,7 @@ from minidgm.nn.normalization import BatchNorm, GroupNorm, LayerNorm
 from minidgm.nn.pooling import AveragePool2d, MaxPool2d, MaxUnpool2d, Upsample2d
 from minidgm.nn.recurrent import GRU, LSTM, Recurrent
 from minidgm.nn.reparametrized import SpectralNorm, WeightNorm
+from minidgm.nn.triangular import Triangular
 from minidgm.nn.variance import SharedVariance
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "Softplus",
     "SpectralNorm",
     "Tanh",
+    "Triangular",
     "Upsample2d",
     "WeightNorm",
     "declare",
