@@ -171,6 +171,12 @@ class GatedRBM(EnergyModel):
         linear = x @ self.params["a"] + y @ self.params["b"]
         return -linear - xp.sum(softplus(self.hidden_field(v)), axis=-1)
 
+    @property
+    def n_terms(self) -> float:
+        """Terms of the sum that is `log_partition`: states of the two smaller layers."""
+        sizes = self.n_input, self.n_output, self.n_hidden
+        return 2.0 ** (sum(sizes) - max(sizes))
+
     def log_partition(self) -> Any:
         """log Z of the joint model in nats, exact; see `minidgm.boltzmann.gated_exact.log_partition`."""
         return gated_exact.log_partition(self)

@@ -153,6 +153,11 @@ class HybridThirdOrderRBM(LabelModel):
         free = xp.sum(softplus(v @ p["V"] + p["e"]), axis=-1) + v @ p["b"]
         return -free[:, None] - p["d"] - xp.sum(softplus(field), axis=-1)
 
+    @property
+    def n_terms(self) -> float:
+        """Terms of the sum that is `log_partition`: labels, and the states of v or of the hidden units."""
+        return 2.0 ** min(self.n_visible, self.n_hidden) * self.n_classes
+
     def log_partition(self) -> Any:
         """log Z in nats, exact, in float64: h, g and v or both sums over hidden units done in closed form.
 
@@ -160,7 +165,7 @@ class HybridThirdOrderRBM(LabelModel):
         prod_i (1 + exp(field_i)); or the rows [v | y] are enumerated, whichever are fewer. Raises
         `IntractableError` beyond 2^25 terms.
         """
-        if 2 ** min(self.n_visible, self.n_hidden) * self.n_classes > MAX_STATES:
+        if self.n_terms > MAX_STATES:
             raise IntractableError(
                 f"exact log Z sums 2^{min(self.n_visible, self.n_hidden)} x {self.n_classes} states, more "
                 "than 2^25; use minidgm.evaluation.ais(model) for an estimate"

@@ -161,6 +161,9 @@ def evaluate(
     if hasattr(model, "reconstruct"):
         values = {part: ev.reconstruction_error(model, v) for part, v in rows.items()}
         figures.append(Figure("reconstruction error", "mean field", values))
+    if hasattr(model, "conditional_log_prob"):
+        step("conditional log-likelihood")
+        figures += conditional(model, rows)
     if hasattr(model, "error_rate"):
         values = {
             part: ev.Estimate(model.error_rate(v), "exact", unit="share", how="most probable label given v")
@@ -212,6 +215,19 @@ def likelihoods(
         values = {part: ev.log_likelihood(model, v, value) for part, v in rows.items()}
         figures.append(Figure("log-likelihood", by, values))
     return rows, log_z, figures
+
+
+def conditional(model: Any, rows: Mapping[str, Any]) -> list[Figure]:
+    """The mean of log p(y | x) of a model of pairs, exact, where its sum over a row's y or h is short."""
+    terms = 2 ** min(model.n_output, model.n_hidden)
+    if terms > CHEAP_STATES:
+        return []
+    values = {}
+    for part, v in rows.items():
+        pairs = model.split(spread(v, max(1, EXACT_STATES // terms)))
+        mean = float(model.conditional_log_prob(*pairs).mean())
+        values[part] = Estimate(mean, "exact", how=f"enumeration for each of {len(pairs[0])} rows")
+    return [Figure("log-likelihood of y given x", "enumeration", values)]
 
 
 def bounds(model: Any, rows: Mapping[str, Any], log_z: Mapping[str, Estimate], seed: int) -> list[Figure]:
