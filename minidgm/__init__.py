@@ -31,6 +31,7 @@ _LAZY = {
     "DiscriminativeRBM": "minidgm.boltzmann.discriminative_rbm",
     "GatedRBM": "minidgm.boltzmann.gated_rbm",
     "HybridThirdOrderRBM": "minidgm.boltzmann.hybrid_third_order",
+    "Autoencoder": "minidgm.latent.autoencoder",
     "LinearGaussianVAE": "minidgm.latent.linear_gaussian",
     "VAE": "minidgm.latent.vae",
     "SigmoidBeliefNet": "minidgm.latent.sbn",

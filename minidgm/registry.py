@@ -31,6 +31,7 @@ MODELS = {
     "RNNRBM": "minidgm.boltzmann.rnn_rbm",
     "RBM": "minidgm.boltzmann.rbm",
     "SpikeAndSlabRBM": "minidgm.boltzmann.ssrbm",
+    "Autoencoder": "minidgm.latent.autoencoder",
     "LinearGaussianVAE": "minidgm.latent.linear_gaussian",
     "VAE": "minidgm.latent.vae",
     "SigmoidBeliefNet": "minidgm.latent.sbn",
@@ -65,6 +66,7 @@ OBJECTIVES = {
     "Vimco": "minidgm.objectives",
     "Reparameterization": "minidgm.objectives",
     "ImportanceWeighted": "minidgm.objectives",
+    "Reconstruction": "minidgm.objectives",
 }
 
 OPTIMIZERS = {

@@ -21,6 +21,7 @@
 | `DenoisingScoreMatching` | noisy data (pathwise) | |
 | `Reparameterization` | paths z = mu + sigma eps (pathwise) | 1/(n k) |
 | `ImportanceWeighted` | the same (pathwise) | normalized importance weights / n |
+| `Reconstruction` | data, corrupted data (back-propagation) | 1/n |
 | `UpDown` | data with drawn hidden states; chains at the top; dreams | 1/n; -1/m; -1/m |
 | `WakeSleep` | x with z ~ q for log p; dreams for log q | -1/n; -1/m |
 | `ReweightedWakeSleep` | x with k draws z ~ q for log p and log q; dreams for log q | -w/n; -1/m |
@@ -52,6 +53,7 @@ from minidgm.objectives.persistent import PersistentContrastiveDivergence, Stoch
 from minidgm.objectives.pseudo_likelihood import PseudoLikelihood
 from minidgm.objectives.ratio_matching import RatioMatching
 from minidgm.objectives.reinforce import Reinforce
+from minidgm.objectives.reconstruction import Reconstruction
 from minidgm.objectives.reparameterization import Reparameterization
 from minidgm.objectives.score_matching import ScoreMatching
 from minidgm.objectives.tempered import TemperedPersistent
@@ -81,6 +83,7 @@ ALL: tuple[type[Objective], ...] = (
     MultiPrediction,
     Reparameterization,
     ImportanceWeighted,
+    Reconstruction,
     WakeSleep,
     ReweightedWakeSleep,
     BidirectionalImportance,
@@ -107,6 +110,7 @@ __all__ = [
     "PseudoLikelihood",
     "RatioMatching",
     "Reinforce",
+    "Reconstruction",
     "Reparameterization",
     "ReweightedWakeSleep",
     "ScoreMatching",

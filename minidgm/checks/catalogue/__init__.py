@@ -20,4 +20,5 @@ from minidgm.checks.catalogue import (  # noqa: F401
     real_valued,
     sequences,
     supervised,
+    variational,
 )

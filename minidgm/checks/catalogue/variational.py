@@ -1,0 +1,360 @@
+"""Identities 28, 31 and 32: gradients through draws, variational bounds, linear autoencoders."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from minidgm.checks import oracle, strategies
+from minidgm.checks.case import Case, traced_log_sum_exp
+from minidgm.checks.comparison import Comparison, at_most, equal, gradients, host
+from minidgm.checks.exhaustive import Replay
+from minidgm.checks.registry import identity
+from minidgm.checks.subject import Subject
+
+KINGMA = "Kingma and Welling (2014), Auto-encoding variational Bayes"
+BURDA = "Burda, Grosse and Salakhutdinov (2016), Importance weighted autoencoders"
+TIPPING = "Tipping and Bishop (1999), Probabilistic principal component analysis"
+NODES, MASSES = np.polynomial.hermite_e.hermegauss(3)  # exact for polynomials to degree 5
+MASSES = MASSES / MASSES.sum()
+CONTRACTED = (["Dense", "Sigmoid"], ["Dense", "Tanh"])
+
+
+class Given(Replay):
+    """A generator whose normal draws are given, in turn."""
+
+    def __init__(self, *noise: np.ndarray, backend: str = "numpy"):
+        super().__init__(0, backend)
+        self._given = list(noise)
+
+    def normal(self, shape: Any, dtype: Any = "float32", out: Any = None) -> Any:
+        return self._move(self._given.pop(0).reshape(shape), dtype, out)
+
+
+def _codes(subject: Subject) -> str:
+    return "" if subject.model.n_latent <= 3 else "needs at most 3 codes"
+
+
+def _noise(case: Case, n: int, k: int) -> np.ndarray:
+    return case.draw(strategies.arrays((k, n, case.model.n_latent), 3.0), "noise")
+
+
+def _grid(n_latent: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes [m, n_latent] and masses [m] that integrate polynomials to degree 5 against N(0, I)."""
+    nodes = np.asarray(list(itertools.product(NODES, repeat=n_latent)))
+    masses = np.asarray([np.prod(row) for row in itertools.product(MASSES, repeat=n_latent)])
+    return nodes, masses
+
+
+def _on_path(model: Any, v: np.ndarray, eps: np.ndarray, held: Any = None) -> tuple[Any, Any]:
+    """log p(x, z) and log q(z | x) at z = mu + sigma eps, traced; ``held`` are q's parameters, held fixed."""
+    q = model.recognition(v)
+    z = q.mean + q.deviation * eps
+    return model.log_joint(v, z), (q if held is None else held).log_prob(z)
+
+
+@identity(
+    name="joint gradient of codes",
+    number="31a",
+    equation="log_joint_gradient(x, z, w) = d/dtheta sum_i w_i log p(x_i, z_i), at any codes",
+    source=f"{KINGMA}, eq. 1; autograd of the log joint",
+    requires=("log_joint", "log_joint_gradient", "paths"),
+    likely_cause="a likelihood's derivative, or weights left out of a layer",
+    largest=3.0,
+    examples=15,
+)
+def joint_gradient(case: Case) -> Iterator[Comparison]:
+    v = case.visible()
+    z, w = _noise(case, len(v), 1)[0], case.weights(len(v))
+    left = case.model.log_joint_gradient(*(case.device(a) for a in (v, z, w)))
+    right = oracle.gradient(case.model, lambda m: (w * m.log_joint(v, z)).sum())
+    yield from gradients(left, right)
+
+
+@identity(
+    name="path gradient",
+    number="31a",
+    equation="path_gradient(x, eps, w) = d/dtheta sum w (log p(x,z) - log q(z|x)), z = mu + sigma eps",
+    source=f"{KINGMA}, eq. 6-10 and appendix B; autograd at replayed noise",
+    requires=("path_gradient", "log_joint", "recognition", "kl"),
+    likely_cause="sigma for log-variance in the chain rule, the KL's sign, or beta on one part of it only",
+    largest=3.0,
+    examples=15,
+)
+def path_gradient(case: Case) -> Iterator[Comparison]:
+    v = case.visible(max_size=3)
+    k = 2
+    noise = _noise(case, len(v), k)
+    w = case.weights(k * len(v)).reshape(k, len(v))
+    arrays = [case.device(a) for a in (v, noise, w)]
+
+    def sampled(model: Any) -> Any:
+        parts = [_on_path(model, v, noise[s]) for s in range(k)]
+        return sum((w[s] * (joint - q)).sum() for s, (joint, q) in enumerate(parts))
+
+    yield from gradients(
+        case.model.path_gradient(*arrays, kl="sampled"), oracle.gradient(case.model, sampled), "sampled:"
+    )
+
+    def analytic(model: Any) -> Any:
+        q = model.recognition(v)
+        total = -2.0 * (w.sum(axis=0) * model.kl(v)).sum()
+        for s in range(k):
+            z = q.mean + q.deviation * noise[s]
+            prior = -0.5 * (z * z + np.log(2.0 * np.pi)).sum(axis=1)
+            total = total + (w[s] * (model.log_joint(v, z) - prior)).sum()
+        return total
+
+    yield from gradients(
+        case.model.path_gradient(*arrays, beta=2.0), oracle.gradient(case.model, analytic), "analytic:"
+    )
+    held = case.reference.recognition(v)
+
+    def path(model: Any) -> Any:
+        parts = [_on_path(model, v, noise[s], held) for s in range(k)]
+        return sum((w[s] * (joint - q)).sum() for s, (joint, q) in enumerate(parts))
+
+    yield from gradients(
+        case.model.path_gradient(*arrays, kl="path"), oracle.gradient(case.model, path), "path:"
+    )
+
+
+@identity(
+    name="reparameterized bound",
+    number="31b",
+    equation="Reparameterization().gradient = -d/dtheta mean_i (log p(x_i|z_i) - beta KL_i), noise replayed",
+    source=f"{KINGMA}, eq. 10",
+    requires=("paths", "log_joint", "recognition", "kl"),
+    likely_cause="a sum for the mean over the batch, draws summed in place of averaged, or beta left out",
+    largest=3.0,
+    examples=10,
+    applies=lambda s: s.cannot_train("Reparameterization"),
+)
+def reparameterized_bound(case: Case) -> Iterator[Comparison]:
+    v, k = case.visible(max_size=3), 2
+    noise = _noise(case, len(v), k)
+    objective = case.subject.objective("Reparameterization")(n_samples=k)
+    rng = Given(noise, backend=case.subject.backend)
+    left, metrics = objective.gradient(case.model, case.device(v), rng)
+    beta = case.model.beta
+
+    def loss(model: Any) -> Any:
+        q = model.recognition(v)
+        total = beta * model.kl(v).mean()
+        for s in range(k):
+            z = q.mean + q.deviation * noise[s]
+            prior = -0.5 * (z * z + np.log(2.0 * np.pi)).sum(axis=1)
+            total = total - (model.log_joint(v, z) - prior).mean() / k
+        return total
+
+    yield equal(metrics["loss"], host(loss(case.reference)), "loss")
+    yield from gradients(left, oracle.gradient(case.model, loss))
+
+
+@identity(
+    name="importance-weighted bound",
+    number="31b",
+    equation="ImportanceWeighted(k).gradient = -d/dtheta mean_i log 1/k sum_s p(x_i,z_si)/q(z_si|x_i)",
+    source=f"{BURDA}, eq. 8 and 13; Tucker et al. (2019), eq. 8, for the encoder's squared weights",
+    requires=("paths", "log_joint", "recognition"),
+    likely_cause="weights that are not normalized over the draws, or squared in the decoder too",
+    largest=3.0,
+    examples=10,
+    applies=lambda s: s.cannot_train("ImportanceWeighted"),
+)
+def importance_weighted_bound(case: Case) -> Iterator[Comparison]:
+    v, k = case.visible(max_size=3), 3
+    noise = _noise(case, len(v), k)
+
+    def log_weights(model: Any, held: Any = None) -> list[Any]:
+        parts = (_on_path(model, v, noise[s], held) for s in range(k))
+        return [joint - q for joint, q in parts]
+
+    def loss(model: Any) -> Any:
+        import autograd.numpy as anp
+
+        return -(traced_log_sum_exp(anp.stack(log_weights(model)), axis=0) - np.log(k)).mean()
+
+    make = case.subject.objective("ImportanceWeighted")
+    x = case.device(v)
+    grads, metrics = make(k).gradient(case.model, x, Given(noise, backend=case.subject.backend))
+    yield equal(metrics["loss"], host(loss(case.reference)), "loss")
+    right = oracle.gradient(case.model, loss)
+    yield from gradients(grads, right)
+    log_w = np.stack([host(part) for part in log_weights(case.reference)])
+    shares = np.exp(log_w - log_w.max(axis=0))
+    shares = shares / shares.sum(axis=0)
+    held = case.reference.recognition(v)
+
+    def doubly(model: Any) -> Any:
+        return -sum((shares[s] ** 2 * part).sum() for s, part in enumerate(log_weights(model, held))) / len(v)
+
+    encoder = oracle.gradient(case.model, doubly)
+    right.update({name: encoder[name] for name in right if name.startswith("encoder/")})
+    rng = Given(noise, backend=case.subject.backend)
+    grads, _ = make(k, doubly_reparameterized=True).gradient(case.model, x, rng)
+    yield from gradients(grads, right, "doubly reparameterized:")
+
+
+@identity(
+    name="divergence from the prior",
+    number="31c",
+    equation="kl(x) = E_q[log q(z|x) - log p(z)], by quadrature; the mean of draws tends to it",
+    source=f"{KINGMA}, appendix B",
+    requires=("kl", "recognition", "log_joint", "visible_given_latent"),
+    likely_cause="a factor 1/2, or variance and log-variance exchanged",
+    largest=3.0,
+    applies=_codes,
+)
+def divergence(case: Case) -> tuple[Any, Any]:
+    v, model = case.visible(), case.reference
+    q = model.recognition(v)
+    nodes, masses = _grid(model.n_latent)
+    right: Any = 0.0
+    for node, mass in zip(nodes, masses, strict=True):
+        z = q.mean + q.deviation * node
+        log_prior = model.log_joint(v, z) - model.visible_given_latent(z).log_prob(v)
+        right = right + mass * (q.log_prob(z) - log_prior)
+    return case.call("kl", v), right
+
+
+@identity(
+    name="more samples tighten the bound",
+    number="31d",
+    equation="mean_s log w_s <= mean over halves of log mean w <= log mean_s w_s, at the same draws",
+    source=f"{BURDA}, theorem 1",
+    requires=("log_weights", "log_prob_estimate", "paths"),
+    likely_cause="a sum for a mean under the logarithm, or a mean outside of it",
+    largest=3.0,
+    examples=10,
+)
+def more_samples(case: Case) -> Iterator[Comparison]:
+    v = case.visible()
+    noise = _noise(case, len(v), 4)
+
+    def estimate(part: np.ndarray) -> np.ndarray:
+        rng = Given(part, backend=case.subject.backend)
+        return host(case.model.log_prob_estimate(case.device(v), rng, len(part)))
+
+    ones = np.mean([estimate(noise[s : s + 1]) for s in range(4)], axis=0)
+    halves = np.mean([estimate(noise[:2]), estimate(noise[2:])], axis=0)
+    yield at_most(ones, halves, "1 and 2 samples")
+    yield at_most(halves, estimate(noise), "2 and 4 samples")
+    parts = [_on_path(case.reference, v, row) for row in noise]
+    yield equal(ones, np.mean([joint - q for joint, q in parts], axis=0), "one sample")
+
+
+@identity(
+    name="gap of the bound",
+    number="31",
+    equation="log p(x) - ELBO(x) = KL(q(z|x), p(z|x)) >= 0, all exact on a linear-Gaussian model",
+    source=f"{BURDA}, section 2; {TIPPING}, eq. 6-8",
+    requires=("posterior_gap", "exact_posterior", "elbo", "log_prob", "log_joint"),
+    likely_cause="a covariance for a precision, a determinant's sign, or the spread of q left out",
+    largest=3.0,
+    applies=_codes,
+)
+def gap_of_the_bound(case: Case) -> Iterator[Comparison]:
+    v, model = case.visible(), case.reference
+    elbo, log_p = case.call("elbo", v), case.call("log_prob", v)
+    yield equal(log_p - elbo, case.call("posterior_gap", v), "gap")
+    yield at_most(elbo, log_p, "bound")
+    q = model.recognition(v)
+    nodes, masses = _grid(model.n_latent)
+    right: Any = 0.0
+    for node, mass in zip(nodes, masses, strict=True):
+        z = q.mean + q.deviation * node
+        right = right + mass * (model.log_joint(v, z) - q.log_prob(z))
+    yield equal(elbo, right, "ELBO by quadrature")
+    posterior = model.exact_posterior(v)
+    z = q.mean + 0.5
+    yield equal(model.log_joint(v, z) - posterior.log_prob(z), log_p, "Bayes at any code")
+
+
+@identity(
+    name="expected path gradient",
+    number="28",
+    equation="E_eps[path_gradient(x, eps)] = d ELBO/dtheta, by quadrature, on Gaussian quadratics",
+    source=f"{KINGMA}, section 2.4",
+    requires=("posterior_gap", "path_gradient", "elbo"),
+    likely_cause="a path gradient that is biased: a score left out that does not vanish",
+    largest=3.0,
+    examples=10,
+    applies=_codes,
+)
+def expected_path_gradient(case: Case) -> Iterator[Comparison]:
+    v = case.visible(max_size=3)
+    right = oracle.gradient(case.model, lambda m: m.elbo(v).sum())
+    nodes, masses = _grid(case.model.n_latent)
+    noise = np.repeat(nodes[:, None], len(v), axis=1)
+    w = np.repeat(masses[:, None], len(v), axis=1)
+    for kl in ("analytic", "sampled", "path"):
+        left = case.model.path_gradient(*(case.device(a) for a in (v, noise, w)), kl=kl)
+        yield from gradients(left, right, f"{kl}:")
+
+
+@identity(
+    name="autoencoder gradient",
+    number="32",
+    equation="loss_gradient(x, w) = d/dtheta sum_i w_i (loss_i + activity |h_i|_1 + contraction |dh_i/dx|^2)",
+    source="Deep Learning, 14.2; Rifai et al. (2011), eq. 5",
+    requires=("loss", "loss_gradient", "transform"),
+    likely_cause="the corrupted row as the target, or a chain rule through the wrong slope",
+    largest=3.0,
+    examples=15,
+)
+def autoencoder_gradient(case: Case) -> Iterator[Comparison]:
+    v = case.visible()
+    w = case.weights(len(v))
+    seen = 0.5 * v[::-1] + 0.25
+    x, weights, other = (case.device(a) for a in (v, w, seen))
+    left = case.model.loss_gradient(x, weights, other)[0]
+    yield from gradients(left, oracle.gradient(case.model, lambda m: (w * m.loss(v, seen)).sum()))
+    if [type(layer).__name__ for layer in case.model.encoder.layers] in CONTRACTED:
+        left = case.model.loss_gradient(x, weights, contraction=0.5)[0]
+        right = oracle.gradient(case.model, lambda m: (w * (m.loss(v) + 0.5 * m.contraction(v))).sum())
+        yield from gradients(left, right, "contractive:")
+    if _kinks(case, seen):
+        return
+
+    def sparse(model: Any) -> Any:
+        import autograd.numpy as anp
+
+        return (w * (model.loss(v, seen) + 0.5 * anp.abs(model.encode(seen)[0]).sum(axis=1))).sum()
+
+    left = case.model.loss_gradient(x, weights, other, activity=0.5)[0]
+    yield from gradients(left, oracle.gradient(case.model, sparse), "sparse:")
+
+
+def _kinks(case: Case, seen: np.ndarray) -> bool:
+    """Whether a code lies near 0, where |h| has no derivative and no difference quotient."""
+    return bool((np.abs(host(case.reference.encode(seen)[0])) < 0.1).any())
+
+
+@identity(
+    name="principal components",
+    number="32",
+    equation="a linear autoencoder at the principal components: no gradient, and loss = half the tail",
+    source="Baldi and Hornik (1989), facts 1 and 4",
+    requires=("principal_components", "loss_gradient"),
+    likely_cause="the smallest components for the largest, or the mean left out",
+    examples=15,
+    applies=lambda s: "" if getattr(s.model, "linear", False) else "needs linear nets and squared error",
+)
+def principal_components(case: Case) -> Iterator[Comparison]:
+    X = case.draw(strategies.arrays((6, case.subject.visible.n), 3.0), "X")
+    before = {name: host(value).copy() for name, value in case.subject.parameters.items()}
+    model = case.model.principal_components(case.device(X))
+    n, k = len(X), model.n_latent
+    weights = case.device(np.full(n, 1.0 / n))
+    grads, losses, _ = model.loss_gradient(case.device(X), weights)
+    tail = np.linalg.eigvalsh(np.cov(X.T, bias=True))[: X.shape[1] - k].sum()
+    constant = 0.5 * X.shape[1] * np.log(2.0 * np.pi)
+    yield equal(host(losses).mean(), constant + 0.5 * tail, "loss")
+    yield from gradients(grads, {name: np.zeros(value.shape) for name, value in before.items()}, "optimum:")
+    case.subject.set_parameters(before)
+    _, drawn, _ = model.loss_gradient(case.device(X), weights)
+    yield at_most(constant + 0.5 * tail, host(drawn).mean(), "no other parameters do better")
