@@ -27,6 +27,7 @@ from typing import Any
 
 from minidgm.arguments import count
 from minidgm.backend import Generator, asarray, get_backend, get_xp
+from minidgm.boltzmann.gaussian_rbm import GaussianRBM
 from minidgm.boltzmann.rbm import RBM
 from minidgm.boltzmann.units import Unit, from_name
 from minidgm.errors import DataError
@@ -156,6 +157,7 @@ class SigmoidClassifier(Model):
         TypeError
             For a model without ``upward_layers()`` that is no RBM with hidden bits.
         """
+        model = model.natural() if isinstance(model, GaussianRBM) else model
         if hasattr(model, "upward_layers"):
             layers = model.upward_layers()
         elif isinstance(model, RBM) and model.hidden.name == "bernoulli":

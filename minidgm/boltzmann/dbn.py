@@ -34,6 +34,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from minidgm.backend import Generator, get_xp
+from minidgm.boltzmann.gaussian_rbm import GaussianRBM
 from minidgm.boltzmann.rbm import RBM, same_rows
 from minidgm.boltzmann.recognition import Recognition
 from minidgm.boltzmann.units import Bernoulli, Unit
@@ -151,8 +152,9 @@ class DBN(Recognition):
         """The undirected top, p_RBM(h_(L-1), h_L): ``evaluation.ais(dbn.top)`` estimates its log Z."""
         return self.rbm(self.depth)
 
-    def place(self, layer: int, rbm: RBM) -> None:
+    def place(self, layer: int, rbm: Any) -> None:
         """Copy an RBM in as layer ``layer``; its hidden side becomes recognition."""
+        rbm = rbm.natural() if isinstance(rbm, GaussianRBM) else rbm
         for key, name in self._names(layer).items():
             self.params[name] = rbm.params[key]
         self.params[f"b{layer}"] = rbm.params["c"]
@@ -160,8 +162,10 @@ class DBN(Recognition):
             self.params[f"R{layer}"] = rbm.params["W"]
 
     @classmethod
-    def from_rbms(cls, rbms: Sequence[RBM], seed: int | None = None) -> DBN:
+    def from_rbms(cls, rbms: Sequence[Any], seed: int | None = None) -> DBN:
         """Stack trained RBMs, the one that sees the data first; parameters are copied.
+
+        The first may be a `GaussianRBM`: its natural parameters are.
 
         Raises
         ------
@@ -170,6 +174,7 @@ class DBN(Recognition):
         """
         from minidgm.boltzmann.greedy import check_chain
 
+        rbms = [rbm.natural() if isinstance(rbm, GaussianRBM) else rbm for rbm in rbms]
         check_chain(rbms)
         first = rbms[0]
         sizes = [first.n_visible, *(rbm.n_hidden for rbm in rbms)]
@@ -292,9 +297,9 @@ class DBN(Recognition):
         ``epochs`` each: see `minidgm.boltzmann.greedy.fit_greedily`, whose arguments these are. `UpDown`
         trains the whole: the arguments are those of `minidgm.training.fit`.
         """
-        from minidgm.boltzmann.greedy import fit_greedily, trains_whole
+        from minidgm.boltzmann.greedy import fit_greedily, trains
 
-        if trains_whole(self, objective):
+        if trains(self, objective):
             return super().fit(X, objective=objective, **options)
         return fit_greedily(self, X, objective, **options)
 

@@ -360,6 +360,17 @@ class GaussianRBM(EnergyModel):
         twin.params["c"][...], twin.params["visible_log_precision"][...] = c - b @ W, log_precision
         return twin
 
+    @classmethod
+    def from_natural(cls, rbm: RBM) -> GaussianRBM:
+        """The inverse of `natural`: the distribution of an `RBM` with Gaussian visibles and hidden bits."""
+        twin = cls(rbm.n_visible, rbm.n_hidden, rbm.centered, backend=rbm.backend, dtype=rbm.dtype)
+        W, b, c, log_precision = (rbm.params[name] for name in ("W", "b", "c", "visible_log_precision"))
+        sigma = rbm.xp.exp(-0.5 * log_precision)
+        twin.params["W"][...], twin.params["b"][...] = sigma[:, None] * W, sigma * b
+        twin.params["c"][...] = c + twin.params["b"] @ twin.params["W"]
+        twin.params["visible_log_precision"][...] = log_precision
+        return twin
+
     def path_from_base(self, base: Any) -> tuple[Any, float]:
         """Annealing path from independent normals (natural biases ``base``) and the base's log Z."""
         from minidgm.evaluation.annealing import path_from_base

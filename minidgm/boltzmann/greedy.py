@@ -3,7 +3,8 @@
 Layer 1 is an RBM trained on the data. Its hidden states, drawn from q(h_1 | v) or their means, are the data
 of the RBM of layers 1 and 2, and so on upward: for l = 1 ... L
 
-    1. train RBM l on h_(l-1), by any objective of RBMs;
+    1. train RBM l on h_(l-1), by any objective of RBMs; on reals it is a `GaussianRBM`, whose parameters are
+       free of their scale, unless the objective asks for what that lacks;
     2. W_l, b_(l-1) stay as the directed layer p(h_(l-1) | h_l); R_l = W_l, r_l = c stay as q(h_l | h_(l-1)).
 
 **Why the bound rises.** With q and p(v | h_1) fixed, the bound of the network depends on the layers above
@@ -19,6 +20,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from minidgm.backend import Generator
+from minidgm.boltzmann.gaussian_rbm import GaussianRBM
 from minidgm.boltzmann.rbm import RBM
 from minidgm.boltzmann.relay import Relay, layer_folder
 from minidgm.errors import DataError, unknown
@@ -113,7 +115,10 @@ def fit_greedily(
     records: list[dict[str, Any]] = []
     stopped = ""
     for layer, n_epochs in enumerate(each, start=1):
-        rbm = start_layer(dbn, layer, X, init)
+        rbm: Any = start_layer(dbn, layer, X, init)
+        if layer == 1 and dbn.visible.name == "gaussian":
+            twin = GaussianRBM.from_natural(rbm)
+            rbm = twin if objective is None or trains(twin, objective) else rbm
         relay = Relay(dbn, layer, callbacks, records, sum(each))
         history = rbm.fit(
             X,
@@ -137,14 +142,14 @@ def fit_greedily(
     return History(records, stopped)
 
 
-def trains_whole(dbn: DBN, objective: Any) -> bool:
-    """Whether an objective (a name, a class or an object) is one of whole networks."""
+def trains(model: Any, objective: Any) -> bool:
+    """Whether an objective (a name, a class or an object) trains a model: of a DBN, as a whole."""
     from minidgm import registry
 
     if isinstance(objective, str):
         objective = registry.objectives()[objective]
     obstacle = getattr(objective, "obstacle", None)
-    return obstacle is not None and obstacle(dbn) is None
+    return obstacle is not None and obstacle(model) is None
 
 
 def start_layer(dbn: DBN, layer: int, X: Any, init: str) -> RBM:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minidgm import DBN, RBM, SigmoidClassifier
+from minidgm import DBN, RBM, GaussianRBM, SigmoidClassifier
 from minidgm.backend import Generator, asarray, to_numpy
 from minidgm.checks import oracle
 from minidgm.checks.strict import count_host_reads
@@ -67,6 +67,10 @@ def test_layers_of_models():
     assert net.sizes == (5, 3)
     assert net.visible.name == "gaussian"
     np.testing.assert_allclose(net.input_field(X)[-1], rbm.transform(X), rtol=1e-6)
+
+    scaled = GaussianRBM(5, 3, seed=1).initialize(10.0 * X)
+    net = SigmoidClassifier.from_model(scaled, 4)
+    np.testing.assert_allclose(net.input_field(X)[-1], scaled.transform(X), rtol=1e-5)
 
     dbn = DBN([5, 4, 3, 2], seed=2)
     dbn.params.buffer[...] = Generator(0).normal((dbn.params.size,))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.special import expit, logsumexp
 from scipy.stats import norm
 
-from minidgm import DBN, RBM, IntractableError, check_model, load
+from minidgm import DBN, RBM, GaussianRBM, IntractableError, check_model, load
 from minidgm.backend import Generator, asarray, to_numpy
 from minidgm.checks.exhaustive import Replay
 from minidgm.errors import DataError
@@ -232,6 +232,8 @@ def test_stack_keeps_every_machine():
     assert (dbn.params["R1"] == rbms[0].params["W"]).all()
     assert (dbn.params["b1"] == rbms[1].params["b"]).all()
     assert (dbn.params["r1"] == rbms[0].params["c"]).all()
+    again = DBN.from_rbms([GaussianRBM.from_natural(rbms[0]), *rbms[1:]])
+    np.testing.assert_allclose(again.params.buffer, dbn.params.buffer, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,8 @@ def test_natural_twin_is_the_same_distribution(case):
     np.testing.assert_allclose(twin.log_prob(v), model.log_prob(v), atol=1e-10)
     b = model.params["b"]
     np.testing.assert_allclose(twin.log_partition() - model.log_partition(), 0.5 * b @ b, atol=1e-10)
+    back = GaussianRBM.from_natural(twin)
+    np.testing.assert_allclose(back.params.buffer, model.params.buffer, atol=1e-12)
 
 
 def test_gradient_of_the_hidden_free_energy(backend):

@@ -94,6 +94,32 @@ def test_gaussian_network_trains(backend):
     assert (to_numpy(dbn.params["visible_log_precision"]) != 0).all()
 
 
+def test_reals_of_any_scale_train_the_first_layer_alike():
+    """As a Gaussian RBM, whose units do not saturate on large numbers: hidden means are the same."""
+    rows = np.random.default_rng(1).normal(2.0, 1.0, size=(200, 5))
+    means = []
+    for unit in (1.0, 64.0):
+        dbn = DBN([5, 4, 2], "gaussian", dtype="float64", seed=0)
+        dbn.fit(unit * rows, epochs=3, batch_size=20)
+        means.append(dbn.transform(unit * rows, 1))
+        deviation = np.exp(-0.5 * dbn.params["visible_log_precision"])
+        np.testing.assert_allclose(deviation, unit * rows.std(axis=0), rtol=0.2)
+    np.testing.assert_allclose(means[0], means[1], atol=1e-6)
+
+
+def test_objectives_that_only_natural_parameters_know_train_them():
+    rows = np.random.default_rng(1).normal(size=(50, 3)).astype("float32")
+    dbn = DBN([3, 4], "gaussian", seed=0)
+    first = dbn.rbm(1)
+    twin = RBM(3, 4, visible="gaussian", seed=0)
+    for name, value in first.params.items():
+        twin.params[name] = value
+    dbn.fit(rows, objective="ScoreMatching", epochs=2, seed=1)
+    seeds = Generator(1).integers(0, 2**31 - 1, (2,))
+    twin.fit(rows, objective="ScoreMatching", epochs=2, seed=int(seeds[0]))
+    np.testing.assert_array_equal(dbn.params["W1"], twin.params["W"])
+
+
 def test_whole_network_by_an_objective_for_whole_networks():
     dbn = network()
     dbn.fit(X, epochs=1)
