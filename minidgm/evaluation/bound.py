@@ -5,6 +5,8 @@ RBM,
 
     mean E_q[log w] - log Z <= mean log p(v),      mean log 1/K sum_k w_k - log Z, in expectation between.
 
+A directed model is normalized by itself, log Z = 0 (`minidgm.latent.directed`).
+
 What such a figure is depends on that of log Z: with an exact Z, draws from q give an unbiased estimate of a
 lower bound, called a lower bound here (with its standard error); with Z by annealing, an estimate.
 """
@@ -29,10 +31,10 @@ def lower_bound(
 
     Parameters
     ----------
-    model : DBN
+    model : DBN or DirectedModel
     v : array [n, n_visible]
     log_partition : Estimate, optional
-        log Z of ``model.top``, by `ais` or `log_partition_exact`, which is the default.
+        log Z of ``model.top``, by `ais` or `log_partition_exact`, which is the default; 0 without a top.
     rng : Generator or int, optional
         Draws from q; without it the expectation is enumerated, and the bound exact.
     n_samples : int
@@ -54,7 +56,7 @@ def lower_bound(
     >= -3.0000 bits (lower bound; recognition net, enumerated; log Z by enumeration)
     """
     if rng is None:
-        mean = _mean(model, v, lambda rows: (model.elbo(rows, 0.0), None))[0]
+        mean = _mean(model, v, lambda rows: (model.mean_log_weight(rows), None))[0]
         return _less_log_z(model, mean, None, log_partition, "recognition net, enumerated")
     rng = model.generator(rng)
 
@@ -97,7 +99,10 @@ def importance_weighted(
 def _less_log_z(
     model: Any, mean: float, stderr: float | None, log_partition: Estimate | None, how: str
 ) -> Estimate:
-    log_z = log_partition_exact(model.top) if log_partition is None else log_partition
+    log_z = log_partition
+    if log_z is None:
+        top = getattr(model, "top", None)
+        log_z = Estimate(0.0, "exact") if top is None else log_partition_exact(top)
     if not isinstance(log_z, Estimate):
         raise TypeError(
             f"log_partition is a {type(log_z).__name__}; wrap it as Estimate(value, kind) so that the result "

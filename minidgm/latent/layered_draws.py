@@ -61,7 +61,7 @@ class LayeredDraws:
             xp.matmul(h, W.T, out=field)
             xp.add(field, b, out=field)
             if layer == 1:
-                sent = (h.reshape(self.k, self.n, -1) * (self.x @ W)).sum(axis=2) + self.x @ b
+                sent = (self._by_draw(h) * (self.x @ W)).sum(axis=2) + self.x @ b
                 log_p = log_p + sent.reshape(-1) - softplus_sum(field)
             else:
                 log_p = log_p + (states[layer - 1] * field).sum(axis=1) - softplus_sum(field)
@@ -71,7 +71,10 @@ class LayeredDraws:
     @property
     def z(self) -> Any:
         """The draws, layers side by side, [k, n, n_latent]."""
-        return get_xp(self.x).concatenate(self.states[1:], axis=1).reshape(self.k, self.n, -1)
+        return self._by_draw(get_xp(self.x).concatenate(self.states[1:], axis=1))
+
+    def _by_draw(self, h: Any) -> Any:
+        return h.reshape(self.k, self.n, h.shape[1])
 
     @property
     def log_weights(self) -> Any:
@@ -90,7 +93,7 @@ class LayeredDraws:
                 out[name][...] = 0.0
         w = weights.reshape(-1)
         mean, h = self._fields[0], w[:, None] * states[1]
-        by_row = h.reshape(self.k, self.n, -1).sum(axis=0)
+        by_row = self._by_draw(h).sum(axis=0)
         xp.matmul(mean.T, h, out=out["W1"])
         xp.subtract(x.T @ by_row, out["W1"], out=out["W1"])
         xp.subtract(weights.sum(axis=0) @ x, w @ mean, out=out["b0"])
@@ -110,7 +113,7 @@ class LayeredDraws:
             if not name.startswith(("R", "r")):
                 out[name][...] = 0.0
         w = weights.reshape(-1)[:, None]
-        drawn = (w * states[1]).reshape(self.k, self.n, -1).sum(axis=0)
+        drawn = self._by_draw(w * states[1]).sum(axis=0)
         surprise = drawn - weights.sum(axis=0)[:, None] * self._q[0]
         xp.matmul(self.x.T, surprise, out=out["R1"])
         xp.sum(surprise, axis=0, out=out["r1"])

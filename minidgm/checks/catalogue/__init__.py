@@ -2,6 +2,7 @@
 
 from minidgm.checks.catalogue import (  # noqa: F401
     annealing,
+    belief_networks,
     centering,
     common,
     convolutional,
@@ -18,6 +19,7 @@ from minidgm.checks.catalogue import (  # noqa: F401
     kernels,
     matching,
     real_valued,
+    score_function,
     sequences,
     supervised,
     variational,

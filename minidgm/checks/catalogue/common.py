@@ -38,7 +38,10 @@ ROWS = {
     "transform": "v",
     "hidden_given_visible": "v",
     "visible_given_hidden": "h",
+    "log_joint": "vh",
+    "log_recognition": "vh",
 }
+OF_LISTED = ("log_joint", "log_recognition")  # of real latent units they overflow where their nets do
 NEEDS_KIND = {"score": ("real",), "pseudo_log_likelihood": ("bernoulli", "spin", "softmax", "listed")}
 
 
@@ -51,6 +54,8 @@ def row_values(
     for method, arguments in ROWS.items():
         kinds = NEEDS_KIND.get(method)
         if not subject.has(method) or (kinds and not subject.visible.kind.startswith(kinds)):
+            continue
+        if method in OF_LISTED and not subject.hidden.discrete:
             continue
         found = call(subject, model, method, *(rows[a] for a in arguments))
         values[method] = host(mean_of(found))
@@ -228,6 +233,7 @@ def methods_are_pure(case: Case) -> Iterator[Comparison]:
     before = {name: host(value).copy() for name, value in {**subject.parameters, **inputs}.items()}
     calls: list[tuple[str, tuple[str, ...]]] = [(m, tuple(a)) for m, a in ROWS.items()]
     calls += [("energy_gradient", ("v", "h", "weights")), ("free_energy_gradient", ("v", "weights"))]
+    calls += [(f"log_{side}_gradient", ("v", "h", "weights")) for side in ("joint", "recognition")]
     for method, arguments in calls:
         kinds = NEEDS_KIND.get(method)
         if not subject.has(method) or (kinds and not subject.visible.kind.startswith(kinds)):
