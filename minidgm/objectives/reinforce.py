@@ -98,7 +98,8 @@ class Reinforce(WeightedDraws):
             signal = (log_w - log_w.mean(axis=0)) * (self.k / (self.k - 1))
         elif self.baseline is not None:
             if self.baseline == "input":
-                hidden = xp.tanh(self._net(batch) @ state["net_U"] + state["net_a"])
+                self._start_net(batch)
+                hidden = xp.tanh(batch @ state["net_U"] + state["net_a"])
                 signal = signal - hidden @ state["net_v"]
             if "mean" in state:
                 signal = signal - state["mean"].astype(dtype)
@@ -111,8 +112,8 @@ class Reinforce(WeightedDraws):
         metrics = {"loss": -log_w.mean(), "signal": xp.sqrt((signal * signal).mean())}
         return xp.full_like(log_w, 1.0 / self.k), scaled / self.k, metrics
 
-    def _net(self, batch: Any) -> Any:
-        """The batch; on the first call, the net's parameters too: C = 0 at the start."""
+    def _start_net(self, batch: Any) -> None:
+        """Make the net's parameters on the first call: C = 0 at the start."""
         state, width = self._state, batch.shape[1]
         if "net_U" not in state:
             backend, dtype = self._grads.backend, self._grads.dtype
@@ -120,7 +121,6 @@ class Reinforce(WeightedDraws):
             state["net_U"] = asarray(U, backend, dtype)
             state["net_a"] = get_xp(batch).zeros(self.units, dtype=dtype)
             state["net_v"] = get_xp(batch).zeros(self.units, dtype=dtype)
-        return batch
 
     def _track(self, signal: Any) -> None:
         """Move the running mean of log w (through what is left of it) and the running variance."""
@@ -130,7 +130,8 @@ class Reinforce(WeightedDraws):
         seen = state["count"] = state.get("count", 0) + 1
         rate = max(RATE, 1.0 / seen)
         left = signal.mean()
-        spread = ((signal - left) * (signal - left)).mean()
+        spread = ((signal - left) * (signal - left)).mean().astype(self._grads.dtype)
+        left = left.astype(self._grads.dtype)
         if self.baseline in ("mean", "input"):
             state["mean"] = rate * left if seen == 1 else state["mean"] + rate * left
         state["variance"] = spread if seen == 1 else state["variance"] + rate * (spread - state["variance"])
