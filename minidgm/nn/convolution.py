@@ -57,6 +57,8 @@ class Conv2d(Layer):
     (16, 14, 14)
     """
 
+    pairs = ("size", "stride", "padding", "dilation")
+
     def __init__(
         self,
         n_out: int,
@@ -128,6 +130,8 @@ class ConvTranspose2d(Layer):
     >>> ConvTranspose2d(1, 4, stride=2, padding=1).output_shape((16, 14, 14))
     (1, 28, 28)
     """
+
+    pairs = (*Conv2d.pairs, "output_padding")
 
     def __init__(
         self,

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from minidgm.arguments import count
+from minidgm.arguments import count, real
 from minidgm.backend import get_xp
 from minidgm.nn.layer import Layer, Shape
 
@@ -25,10 +25,14 @@ VALUES = 2**22  # numbers in one block of one-hot rows: 16 MB in float32
 
 
 class Embedding(Layer):
-    """Look up a vector for every symbol. Initial vectors are normal, of standard deviation ``scale``."""
+    """Look up a vector for every symbol. Initial vectors are normal, of standard deviation ``scale``.
+
+    That symbols lie in range is for whoever brings them to check: here it would wait for the device.
+    """
 
     def __init__(self, n_symbols: int, n_out: int, scale: float = 0.02):
-        self.n_symbols, self.n_out, self.scale = count("n_symbols", n_symbols), count("n_out", n_out), scale
+        self.n_symbols, self.n_out = count("n_symbols", n_symbols), count("n_out", n_out)
+        self.scale = real("scale", scale)
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape, self.n_out)

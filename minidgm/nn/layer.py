@@ -37,6 +37,8 @@ class Layer:
     norm) look at ``training``; those that draw need ``rng`` then.
     """
 
+    pairs: tuple[str, ...] = ()  # arguments that are two numbers, (down, across), or one for both
+
     def output_shape(self, input_shape: Shape) -> Shape:
         """Shape of a row of y from that of a row of x; raises `ValueError` where x does not fit."""
         return input_shape
@@ -73,7 +75,8 @@ class Layer:
 
     def __repr__(self) -> str:
         signature = inspect.signature(type(self)).parameters
-        given = {k: v for k, v in self.config().items() if signature[k].default != v}
+        given = {k: _one_of(v) if k in self.pairs else v for k, v in self.config().items()}
+        given = {k: v for k, v in given.items() if signature[k].default != v}
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in given.items())})"
 
     def __eq__(self, other: object) -> bool:
@@ -81,6 +84,11 @@ class Layer:
 
     def __hash__(self) -> int:
         return hash(repr(self))
+
+
+def _one_of(pair: Any) -> Any:
+    """Two equal numbers as one."""
+    return pair[0] if pair[0] == pair[1] else pair
 
 
 def write(out: Mapping[str, Any] | None, name: str, value: Any) -> Any:

@@ -24,6 +24,8 @@ __all__ = ["AveragePool2d", "MaxPool2d", "MaxUnpool2d", "Upsample2d"]
 class Pool2d(Layer):
     """Windows of ``size`` every ``stride`` pixels, by default side by side."""
 
+    pairs = ("size", "stride")
+
     def __init__(self, size: int | Pair, stride: int | Pair | None = None):
         self.size = pair("size", size)
         self.stride = self.size if stride is None else pair("stride", stride)
@@ -77,6 +79,8 @@ class MaxUnpool2d(Layer):
     [[0.0, 0.0], [4.0, 0.0]]
     """
 
+    pairs = ("size", "stride")
+
     def __init__(self, size: int | Pair, stride: int | Pair | None = None):
         self.pool = MaxPool2d(size, stride)
         self.size, self.stride = self.pool.size, self.pool.stride
@@ -123,6 +127,8 @@ class AveragePool2d(Pool2d):
 
 class Upsample2d(Layer):
     """Nearest-neighbor enlargement by a whole factor, down and across."""
+
+    pairs = ("factor",)
 
     def __init__(self, factor: int | Pair = 2):
         self.factor = pair("factor", factor)

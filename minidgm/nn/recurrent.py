@@ -75,6 +75,8 @@ class Cells(Layer):
         raise NotImplementedError
 
     def forward(self, params: Mapping[str, Any], x: Any, *, training: bool = False, rng: Any = None) -> Any:
+        if not x.shape[1]:
+            raise ValueError(f"x has shape {tuple(x.shape)}; expected one time at least")
         xp = get_xp(x, *params.values())
         a = x @ params["W"] + params["b"]  # [n, time, parts n_out]
         y = c = xp.zeros((x.shape[0], self.n_out), dtype=x.dtype)

@@ -39,6 +39,13 @@ def test_through_json_and_back(layer):
     assert repr(again[0]) == repr(layer)
 
 
+def test_two_equal_numbers_are_shown_as_one():
+    assert repr(nn.Conv2d(16, 5, stride=2)) == "Conv2d(n_out=16, size=5, stride=2)"
+    assert repr(nn.ConvTranspose2d(4, (3, 2))) == "ConvTranspose2d(n_out=4, size=(3, 2))"
+    assert repr(nn.Upsample2d(2)) == "Upsample2d()"
+    assert repr(nn.Reshape((2, 2))) == "Reshape(shape=(2, 2))"
+
+
 def test_refusals():
     with pytest.raises(ValueError, match=r"unknown layer 'dens'.*did you mean 'Dense'"):
         nn.declare([("dens", 3)])

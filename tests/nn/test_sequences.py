@@ -81,6 +81,8 @@ def test_refusals():
         nn.SelfAttention(4).output_shape((3, 6))
     with pytest.raises(ValueError, match=r"rows of shape \[time, n_in\], got \[3\]"):
         nn.GRU(2).output_shape((3,))
+    with pytest.raises(ValueError, match=r"x has shape \(3, 0, 4\); expected one time"):
+        nn.GRU(2).forward(parameters(nn.GRU(2), (5, 4)), np.zeros((3, 0, 4)))
 
 
 def gates(W, order, n):
