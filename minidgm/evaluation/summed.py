@@ -1,13 +1,13 @@
-"""Annealing with all hidden units summed out: for energies that are linear in their parameters.
+"""Annealing with all hidden units summed out: parameters go in a straight line from a base to the model,
 
-Scaling couplings and hidden biases by beta and mixing the visible biases with those of a base,
+    log f_beta(x) = -F_beta(x),     F_beta the free energy of the model at ((1 - beta) theta_0 + beta theta).
 
-    log f_beta(x) = -F_beta(x),     F_beta the free energy of the model at ((1 - beta) theta_0 + beta theta),
-
-moves from independent visible units beside idle hidden ones (f_0 sums to 2^n_hidden times the base's Z) to
-the model. Weights come from free energies, so that the hidden units, which a joint path would carry along,
-add no variance to them (Salakhutdinov and Murray 2008, equation 18, for any machine with a tractable free
-energy).
+At theta_0 the visible biases are the base's, couplings and hidden biases are 0: independent visible units
+beside idle hidden ones, and f_0 sums to 2^n_hidden times the base's Z. An energy that is linear in theta is
+mixed as E_0 and E are; couplings made of three factors fade in with the third power of beta, which moves the
+path and not its ends. Weights come from free energies, so that the hidden units, which a joint path would
+carry along, add no variance to them (Salakhutdinov and Murray 2008, equation 18, for any machine with a
+tractable free energy).
 """
 
 from __future__ import annotations
