@@ -32,6 +32,7 @@ from typing import Any
 from minidgm.arguments import count
 from minidgm.backend import Generator, get_xp
 from minidgm.boltzmann.dbn import check_sizes
+from minidgm.boltzmann.gaussian_start import take_scale
 from minidgm.boltzmann.layered_inference import LayeredInference
 from minidgm.boltzmann.rbm import same_rows
 from minidgm.boltzmann.units import Bernoulli, Unit, from_name
@@ -288,6 +289,12 @@ class DBM(LayeredInference):
         """v and the mean-field means of layer 2 side by side, [n, n_0 + n_2]: what `to_mlp`'s net reads."""
         v = self.check_data(v)
         return self.xp.concatenate([v, *self.layers(self.transform(v))[1:2]], axis=1)
+
+    def begin(self, X: Any) -> None:
+        """Bring an untrained machine with Gaussian visibles to the data's scale: `fit` calls it with rows."""
+        own = self._own("visible")
+        if own and not bool(self.params["b0"].any()) and not bool(own["log_precision"].any()):
+            take_scale(X, *(self.params[name] for name in ("W1", "b0", "b1")), **own)
 
     def initialize(self, X: Any) -> DBM:
         """Set the visible biases so that zero couplings would give the means of ``X``."""

@@ -24,6 +24,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from minidgm.boltzmann.doubled_rbm import DoubledRBM
+from minidgm.boltzmann.gaussian_start import take_scale
 
 ROWS = 4096
 
@@ -112,6 +113,9 @@ def pretrain(
     histories, machines = [], machines_of(dbm, seed)
     for machine in machines:
         machine.initialize(machine.unfold(X, machine.copies[0]))
+        if machine.visible.name == "gaussian":
+            own = {"log_precision": machine.params["visible_log_precision"], "copies": machine.copies[0]}
+            take_scale(X, *(machine.params[name] for name in "Wbc"), **own)
         made = optimizer() if callable(optimizer) else optimizer
         histories.append(
             training.fit(

@@ -257,3 +257,41 @@ def test_bad_input():
     with pytest.raises(DataError, match=r"sizes = \[5, 2\]"):
         DBM.arguments_for(datasets.digits(), {"sizes": [5, 2]})
     assert DBM.arguments_for(datasets.digits(), {}) == {"sizes": [64, 64, 64]}
+
+
+def test_a_gaussian_machine_starts_at_the_scale_of_its_data(backend):
+    """Fields of layer 1, and the density, are the same in all units of v."""
+    rows = np.random.default_rng(0).normal(3.0, 2.0, size=(50, 4))
+    fields, free = [], []
+    for unit in (1.0, 50.0):
+        dbm = DBM([4, 3, 2], "gaussian", backend=backend, dtype="float64", seed=0)
+        X = asarray(unit * rows, backend, "float64")
+        dbm.begin(X)
+        fields.append(to_numpy(X @ dbm.params["W1"] + dbm.params["b1"]))
+        free.append(to_numpy(dbm.free_energy(X)))
+        log_precision = to_numpy(dbm.params["visible_log_precision"])
+        np.testing.assert_allclose(log_precision, -2.0 * np.log(unit * rows.std(axis=0)))
+        known = to_numpy(dbm.params.buffer).copy()
+        dbm.begin(3.0 * X)  # it is not untrained any more
+        np.testing.assert_array_equal(to_numpy(dbm.params.buffer), known)
+    np.testing.assert_allclose(*fields, atol=1e-12)
+    np.testing.assert_allclose(fields[0].mean(axis=0), 0.0, atol=1e-12)
+    np.testing.assert_allclose(*free, rtol=1e-9)
+
+
+def test_columns_that_never_vary_start_at_a_tenth_of_the_others():
+    rows = np.random.default_rng(0).normal(size=(50, 3))
+    rows[:, 2] = 1.0
+    dbm = DBM([3, 2], "gaussian", dtype="float64", seed=0)
+    dbm.begin(rows)
+    assert np.exp(-dbm.params["visible_log_precision"][2]) == pytest.approx(0.01 * rows.var(axis=0).mean())
+    still = DBM([3, 2], "gaussian", dtype="float64", seed=0)
+    still.begin(0.0 * rows)
+    np.testing.assert_array_equal(still.params["visible_log_precision"], 0.0)
+
+
+def test_bits_start_where_they_are():
+    dbm = DBM([3, 2], seed=0)
+    known = dbm.params.buffer.copy()
+    dbm.begin(np.ones((4, 3), dtype="float32"))
+    np.testing.assert_array_equal(dbm.params.buffer, known)

@@ -72,3 +72,13 @@ def test_machines_that_do_not_chain_are_refused():
         compose(dbm, machines[:1])
     with pytest.raises(ValueError, match="n_features must be an integer of at least 1"):
         DoubledRBM(3, 0)
+
+
+def test_pretraining_starts_at_the_scale_of_the_data():
+    """Two copies of v: the first machine's fields have mean 0, its precision is the data's."""
+    rows = np.random.default_rng(0).normal(500.0, 100.0, size=(60, 4))
+    dbm = DBM([4, 3, 2], "gaussian", dtype="float64", seed=0)
+    dbm.pretrain(rows, epochs=0)
+    np.testing.assert_allclose(dbm.params["visible_log_precision"], -2.0 * np.log(rows.std(axis=0)))
+    first = 2.0 * rows @ dbm.params["W1"]
+    np.testing.assert_allclose(dbm.params["b1"], -0.5 * first.mean(axis=0), atol=1e-4)
