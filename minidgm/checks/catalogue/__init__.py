@@ -2,6 +2,7 @@
 
 from minidgm.checks.catalogue import (  # noqa: F401
     annealing,
+    autoencoders,
     belief_networks,
     centering,
     common,
