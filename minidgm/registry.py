@@ -32,6 +32,9 @@ MODELS = {
     "RBM": "minidgm.boltzmann.rbm",
     "SpikeAndSlabRBM": "minidgm.boltzmann.ssrbm",
     "Autoencoder": "minidgm.latent.autoencoder",
+    "AffineGenerator": "minidgm.latent.generator",
+    "DifferentiableGenerator": "minidgm.latent.generator",
+    "GMMN": "minidgm.latent.gmmn",
     "LinearGaussianVAE": "minidgm.latent.linear_gaussian",
     "VAE": "minidgm.latent.vae",
     "SigmoidBeliefNet": "minidgm.latent.sbn",
@@ -59,6 +62,8 @@ OBJECTIVES = {
     "UpDown": "minidgm.objectives",
     "VariationalSML": "minidgm.objectives",
     "MultiPrediction": "minidgm.objectives",
+    "MaximumMeanDiscrepancy": "minidgm.objectives",
+    "MomentMatching": "minidgm.objectives",
     "WakeSleep": "minidgm.objectives",
     "ReweightedWakeSleep": "minidgm.objectives",
     "BidirectionalImportance": "minidgm.objectives",
@@ -108,6 +113,7 @@ ALIASES = {
     "SML": "PersistentContrastiveDivergence",
     "StochasticMaximumLikelihood": "PersistentContrastiveDivergence",
     "FPCD": "FastPersistent",
+    "MMD": "MaximumMeanDiscrepancy",
     "IWAE": "ImportanceWeighted",
 }
 

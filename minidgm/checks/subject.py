@@ -131,6 +131,8 @@ class Subject:
             return False
         if name in getattr(self.model, "intractable", ()):  # it only says what to call instead
             return False
+        if name in getattr(self.model, "intractable", ()):  # a method that its structure leaves unanswered
+            return False
         found: Any = self.model
         for part in name.split("."):
             found = getattr(found, part, None)

@@ -6,6 +6,7 @@ from minidgm.evaluation.bridge import acceptance_ratio, bridge_sampling
 from minidgm.evaluation.estimate import KINDS, AnnealedEstimate, Estimate
 from minidgm.evaluation.exact import can_sample_exactly, exact_samples, log_partition_exact
 from minidgm.evaluation.frames import frame_log_likelihood
+from minidgm.evaluation.gradient_moments import GradientMoments, gradient_moments, optimal_baseline
 from minidgm.evaluation.likelihood import log_likelihood
 from minidgm.evaluation.mercer import (
     GaussianKernel,
@@ -15,13 +16,17 @@ from minidgm.evaluation.mercer import (
 )
 from minidgm.evaluation.mmd import mmd2, mmd2_between, mmd2_gradient, mmd2_linear
 from minidgm.evaluation.monitor import free_energy_gap, pseudo_likelihood, reconstruction_error
+from minidgm.evaluation.parzen import parzen
 from minidgm.evaluation.schedule import base_rate, linear_betas, published_betas
+from minidgm.evaluation.toy import BernoulliToy
 
 __all__ = [
     "KINDS",
     "AnnealedEstimate",
+    "BernoulliToy",
     "Estimate",
     "GaussianKernel",
+    "GradientMoments",
     "MomentKernel",
     "PolynomialKernel",
     "RationalQuadraticKernel",
@@ -34,6 +39,7 @@ __all__ = [
     "exact_samples",
     "frame_log_likelihood",
     "free_energy_gap",
+    "gradient_moments",
     "importance_weighted",
     "linear_betas",
     "log_likelihood",
@@ -43,6 +49,8 @@ __all__ = [
     "mmd2_between",
     "mmd2_gradient",
     "mmd2_linear",
+    "optimal_baseline",
+    "parzen",
     "pseudo_likelihood",
     "published_betas",
     "reconstruction_error",

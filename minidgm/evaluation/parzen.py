@@ -57,7 +57,7 @@ def parzen(samples: Any, test: Any, validation: Any, bandwidths: Sequence[float]
     test, validation = kde.check_data(test, "test"), kde.check_data(validation, "validation")
     for name, rows in (("test", test), ("validation", validation)):
         if not rows.shape[0]:
-            raise ValueError(f"{name} has no rows; the window is fitted on validation and measured on test rows")
+            raise ValueError(f"{name} has no rows; validation chooses the window, test measures it")
     candidates = kde.choose_bandwidth(validation, bandwidths)
     values = kde.xp.concatenate(
         [kde.log_prob(test[i : i + ROWS]).astype("float64") for i in range(0, test.shape[0], ROWS)]

@@ -274,7 +274,7 @@ class AffineGenerator(DifferentiableGenerator):
         return self
 
     def log_prob_gradient(self, x: Any, weights: Any = None, out: Any = None) -> Any:
-        """sum_i w_i d log p(x_i)/dtheta for any signed weights [n]; into ``out`` (a `Parameters`) if given."""
+        """sum_i w_i d log p(x_i)/dtheta for any signed weights [n]; into ``out`` if given."""
         x, xp, L = self.check_data(x), self.xp, self.matrix
         out = self.params.like() if out is None else out
         w = xp.ones(x.shape[0], dtype=x.dtype) if weights is None else weights

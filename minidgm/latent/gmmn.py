@@ -1,7 +1,7 @@
 r"""Generative moment matching network (Li, Swersky & Zemel 2015): uniform noise, a rectifier net, MMD.
 
     z ~ Uniform[-1, 1]^n_latent,    x = g(z) = out(relu(... relu(z W_0 + b_0) ...) W_L + b_L)
-    loss  =  MMD(x, data)  =  |1/m sum_i phi(g(z_i)) - 1/n sum_j phi(y_j)|,    k = <phi, phi>     (eq. 2, 3, 5)
+    loss  =  MMD(x, data)  =  |1/m sum_i phi(g(z_i)) - 1/n sum_j phi(y_j)|,    k = <phi, phi>
 
 | symbol | shape | meaning |
 |---|---|---|
@@ -51,13 +51,13 @@ class GMMN(DifferentiableGenerator):
     --------
     >>> gmmn = GMMN(4, n_latent=2, hidden=(8,), output="sigmoid", seed=0)
     >>> print(gmmn.net)
-    layer               shape  parameters
-                        [2]
-    0  Dense(n_out=8)   [8]            24
-    1  Relu()           [8]             0
-    2  Dense(n_out=4)   [4]            36
-    3  Sigmoid()        [4]             0
-                                       60
+    layer                         shape  parameters
+                                  [2]
+    0  Dense(n_out=8, init='he')  [8]            24
+    1  Relu()                     [8]             0
+    2  Dense(n_out=4)             [4]            36
+    3  Sigmoid()                  [4]             0
+                                                 60
     >>> x = gmmn.sample(5, rng=0)
     >>> x.shape, bool((x > 0).all() and (x < 1).all())
     ((5, 4), True)

@@ -28,6 +28,8 @@
 | `BidirectionalImportance` | x with k draws z ~ q for log p and log q | -sqrt(w)/n |
 | `Reinforce` | x with k draws z ~ q for log p; the same for log q | -1/(nk); -(log w - b)/(nk) |
 | `Vimco` | x with k draws z ~ q for log p; the same for log q | see its page |
+| `MaximumMeanDiscrepancy` | generated rows; data (pathwise) | |
+| `MomentMatching` | generated rows; data (pathwise) | |
 
 ``gradient(model, batch, rng) -> (grads, metrics)``: see `minidgm.objectives.base`.
 """
@@ -47,6 +49,8 @@ from minidgm.objectives.fast_persistent import FastPersistent
 from minidgm.objectives.hybrid import HybridPersistent
 from minidgm.objectives.hybrid_likelihood import HybridLikelihood
 from minidgm.objectives.importance_weighted import ImportanceWeighted
+from minidgm.objectives.mean_discrepancy import MaximumMeanDiscrepancy
+from minidgm.objectives.moment_matching import MomentMatching
 from minidgm.objectives.multi_prediction import MultiPrediction
 from minidgm.objectives.output_divergence import OutputContrastiveDivergence
 from minidgm.objectives.persistent import PersistentContrastiveDivergence, StochasticMaximumLikelihood
@@ -81,6 +85,8 @@ ALL: tuple[type[Objective], ...] = (
     UpDown,
     VariationalSML,
     MultiPrediction,
+    MaximumMeanDiscrepancy,
+    MomentMatching,
     Reparameterization,
     ImportanceWeighted,
     Reconstruction,
@@ -103,6 +109,8 @@ __all__ = [
     "HybridLikelihood",
     "HybridPersistent",
     "ImportanceWeighted",
+    "MaximumMeanDiscrepancy",
+    "MomentMatching",
     "MultiPrediction",
     "Objective",
     "OutputContrastiveDivergence",

@@ -1,6 +1,6 @@
 r"""Matching raw moments of generated rows to those of the data (Deep Learning, section 20.10.4).
 
-    loss  =  sum_p |1/m sum_i x_i^p - 1/n sum_j y_j^p|^2,      x = g(z), z ~ p(z), y the batch, p = 1 ... order
+    loss  =  sum_p |1/m sum_i x_i^p - 1/n sum_j y_j^p|^2,    x = g(z), z ~ p(z), y the batch, p = 1 ... order
 
 with powers by coordinate, so that every marginal is matched and no dependence. With ``cross`` all products
 of p coordinates count, E x_a x_b ... too. There are d^p of them, and a kernel adds up their squared

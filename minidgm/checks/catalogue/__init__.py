@@ -14,6 +14,7 @@ from minidgm.checks.catalogue import (  # noqa: F401
     energy,
     estimators,
     gated,
+    generators,
     frames,
     gradients,
     hopfield,
