@@ -3,8 +3,8 @@
     python benchmarks/sbn.py [--rows 5000] [--rounds 5] [--k 10] [--backend numpy|cupy]
 
 Every job does the same work on the same rows: an epoch of Adam for 784-200 in float32 with k draws a row, the
-wake and the sleep phase for q. ``products`` is the floor: the matrix products of a step and nothing else. Ratios are
-medians over interleaved rounds.
+wake and the sleep phase for q. ``products`` is the floor: the matrix products of a step and nothing else.
+Ratios are medians over interleaved rounds.
 """
 
 from __future__ import annotations

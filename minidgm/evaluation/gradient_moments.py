@@ -89,7 +89,7 @@ def gradient_moments(
     model : Model
         Small enough: every outcome of an estimator's draws is run, at most 16384.
     objectives : mapping of str to Objective, or sequence
-        Their state is put back before every outcome.
+        Their state is put back before every outcome, and at the end.
     batch : array [n, n_visible]
     exact : mapping of str to array, optional
         The gradient that is estimated: by default that of minus the mean of ``model.elbo``, without a
@@ -127,8 +127,10 @@ def gradient_moments(
     rng = model.generator(rng)
     found = []
     for name, objective in objectives.items():
+        state = objective.state
         run = _runner(model, objective, model.check_data(batch), names)
         found.append(GradientMoments(name, *_moments(run, target, n_samples, rng, model.backend), n_samples))
+        objective.set_state(state)
     return found
 
 

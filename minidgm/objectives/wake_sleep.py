@@ -61,6 +61,8 @@ class WakeSleep(WeightedDraws):
     ((4, 2), ['loss'])
     """
 
+    needs = ("draw", "dream", "log_recognition_gradient")
+
     def __init__(self, k: int = 1, *, weight_decay: float = 0.0):
         super().__init__(k, weight_decay=weight_decay)
 
@@ -99,6 +101,8 @@ class ReweightedWakeSleep(WeightedDraws):
     >>> 1.0 <= float(metrics["effective_samples"]) <= 3.0
     True
     """
+
+    needs = ("draw", "dream", "log_recognition_gradient")
 
     def __init__(self, k: int = 5, phase: str = "both", *, weight_decay: float = 0.0):
         super().__init__(k, weight_decay=weight_decay)

@@ -29,7 +29,7 @@ __all__ = ["WeightedDraws", "normalized"]
 class WeightedDraws(Objective):
     """Base of the estimators that choose coefficients of draws; ``k`` draws a row."""
 
-    needs: tuple[str, ...] = ("draw", "dream", "log_joint_gradient", "log_recognition_gradient")
+    needs: tuple[str, ...] = ("draw",)
 
     def __init__(self, k: int, *, low: int = 1, weight_decay: float = 0.0):
         super().__init__(weight_decay=weight_decay)

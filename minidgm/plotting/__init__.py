@@ -8,11 +8,13 @@ draws on a machine without a display. ``figure.savefig(path)`` writes one, :func
 from minidgm.plotting.curves import learning_curve, series
 from minidgm.plotting.densities import density_2d
 from minidgm.plotting.images import chains, filters, image_grid
+from minidgm.plotting.moments import estimators
 from minidgm.plotting.style import to_base64, to_png_bytes
 
 __all__ = [
     "chains",
     "density_2d",
+    "estimators",
     "filters",
     "image_grid",
     "learning_curve",

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from minidgm import BidirectionalHelmholtz, SigmoidBeliefNet, check_model
-from minidgm.evaluation import gradient_moments as laboratory
+from minidgm import BidirectionalHelmholtz, SigmoidBeliefNet, check_model, evaluation
 from minidgm.latent.layered_draws import LayeredDraws
 from minidgm.numerics import logsumexp
 from minidgm.objectives import BidirectionalImportance, Reinforce, ReweightedWakeSleep, Vimco, WakeSleep
@@ -296,5 +295,5 @@ def test_wrong_estimator_dies(mutant, identity):
 
 
 def test_the_mean_signal_is_not_the_optimal_baseline(monkeypatch):
-    monkeypatch.setattr(laboratory, "optimal_baseline", lambda p, f, s: float(p @ f))
+    monkeypatch.setattr(evaluation, "optimal_baseline", lambda p, f, s: float(p @ f))
     assert not check_model(SigmoidBeliefNet([2, 2], dtype="float64"), "optimal baseline", raises=False).ok

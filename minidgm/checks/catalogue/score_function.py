@@ -136,14 +136,14 @@ def vimco_is_unbiased(case: Case) -> Iterator[Comparison]:
     applies=trained_by("Reinforce"),
 )
 def optimal_baseline(case: Case) -> Iterator[Comparison]:
-    from minidgm.evaluation import gradient_moments as laboratory
+    from minidgm.evaluation import optimal_baseline as best_constant
 
     v = case.visible(1, 1)
     log_p, log_q = (t[0] for t in tables(case, v))
     q, signal = np.exp(log_q), log_p - log_q
     found = [case.model.log_recognition_gradient(case.device(v), case.device(z[None])) for z in case.H]
     scores = np.stack([np.concatenate([host(g).reshape(-1) for g in one.values()]) for one in found])
-    best = laboratory.optimal_baseline(q, signal, scores)
+    best = best_constant(q, signal, scores)
     at_best = _variance(q, (signal - best)[:, None] * scores)
     for t in (-1.0, 0.5):
         excess = _variance(q, (signal - best - t)[:, None] * scores) - at_best

@@ -1,0 +1,158 @@
+r"""The smallest stochastic gradient: minimize E[sum_j (b_j - t)^2], b_j ~ Bernoulli(sigmoid(theta_j)).
+
+For one bit, with s = sigmoid(theta), v = s (1 - s), f(b) = (b - t)^2 and D = f(1) - f(0) = 1 - 2 t,
+
+    E[f] = s f(1) + (1 - s) f(0),                     dE[f]/dtheta = v D.
+
+A score-function estimate (f(b) - c)(b - s) has that mean for every constant c, and the variance
+
+    V(c) = v [(1 - s) (f(1) - c)^2 + s (f(0) - c)^2] - v^2 D^2 = v [(1 - s) f(1) + s f(0) - c]^2:
+
+the best constant leaves none. It is not E[f], which weighs the two values the other way around. The mean of k
+draws divides V by k. Leave-one-out among k draws is D times the unbiased variance of the k bits, so that
+
+    V = D^2 (mu_4 - v^2 (k - 3)/(k - 1)) / k,         mu_4 = v (1 - 3 v).
+
+Straight-through takes f'(b) = 2 (b - t) for the slope between the values, times ds/dtheta = v: its mean is
+2 v (s - t), off by v (2 s - 1), and its variance is 4 v^3.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minidgm.arguments import count, real
+from minidgm.backend import Generator, get_xp
+from minidgm.boltzmann.units import Bernoulli
+from minidgm.model import Model
+from minidgm.numerics import sigmoid
+from minidgm.parameters import Parameters
+from minidgm.workspace import Workspace
+
+
+class ToyDraws:
+    """k draws b a row: what objectives see. The signal, called a log-weight elsewhere, is -f(b)."""
+
+    def __init__(self, model: Any, x: Any, k: int, rng: Generator):
+        xp = get_xp(x)
+        self._model, self._p = model, sigmoid(model.params["theta"])
+        field = xp.tile(model.params["theta"], (k * x.shape[0], 1))
+        self.z = rng.bernoulli_from_logits(field).reshape(k, x.shape[0], field.shape[1])
+        self.log_weights = -((self.z - model.target) * (self.z - model.target)).sum(axis=2)
+
+    def log_joint_gradient(self, weights: Any, out: Any = None) -> Any:
+        """Zero: f has no parameters."""
+        out = self._model.zero_gradient() if out is None else out
+        out.buffer[...] = 0.0
+        return out
+
+    def log_recognition_gradient(self, weights: Any, out: Any = None) -> Any:
+        """sum_si w_si (b_si - s)."""
+        out = self._model.zero_gradient() if out is None else out
+        out["theta"][...] = (weights[:, :, None] * (self.z - self._p)).sum(axis=(0, 1))
+        return out
+
+
+class BernoulliToy(Model):
+    """Minimize E[sum_j (b_j - t)^2]: every estimator's mean and variance are known in closed form.
+
+    Parameters
+    ----------
+    target : float
+        t, in [0, 1].
+    n_bits : int
+    backend, dtype, seed
+        See `minidgm.model.Model`.
+
+    Attributes
+    ----------
+    params : theta [n_bits]
+        Logits, 0 at first.
+
+    Notes
+    -----
+    Batches are rows [n, 1] that are not looked at: each has draws of its own.
+
+    Examples
+    --------
+    >>> toy = BernoulliToy(0.45, dtype="float64")
+    >>> toy.exact_gradient().round(6), toy.variance(k=2).round(8)
+    (array([0.025]), array([0.00796953]))
+    """
+
+    n_visible = 1
+
+    def __init__(
+        self,
+        target: float = 0.49,
+        n_bits: int = 1,
+        *,
+        backend: str = "numpy",
+        dtype: str = "float32",
+        seed: int | None = None,
+    ):
+        super().__init__(backend=backend, dtype=dtype, seed=seed)
+        self.target, self.n_latent = real("target", target, below=1.0 + 1e-12), count("n_bits", n_bits)
+        self.latent = Bernoulli()
+        self.params = Parameters({"theta": (self.n_latent,)}, backend=backend, dtype=self.dtype)
+
+    def config(self) -> dict[str, Any]:
+        return {"target": self.target, "n_bits": self.n_latent}
+
+    def default_objective(self) -> Any:
+        """REINFORCE, two draws, leave-one-out."""
+        from minidgm.objectives import Reinforce
+
+        return Reinforce("leave_one_out", 2)
+
+    def check_data(self, x: Any, what: str = "x") -> Any:
+        """Rows [n, 1] of this model's backend and dtype."""
+        return self.check_matrix(x, 1, what)
+
+    def elbo(self, x: Any, rng: Any = None, n_samples: int = 1) -> Any:
+        """-E[f], [n]: exact, or with ``rng`` the mean of ``n_samples`` draws."""
+        x = self.check_data(x)
+        if rng is not None:
+            return self.draw(x, n_samples, self.generator(rng)).log_weights.mean(axis=0)
+        s, t = sigmoid(self.params["theta"]), self.target
+        return -(s * (1.0 - t) ** 2 + (1.0 - s) * t**2).sum() + 0.0 * x[:, 0]
+
+    def draw(self, x: Any, k: int, rng: Generator, scratch: Workspace | None = None) -> ToyDraws:
+        """``k`` draws of all bits for each row."""
+        return ToyDraws(self, x, k, rng)
+
+    # Exact, for one row
+
+    def exact_gradient(self) -> Any:
+        """dE[f]/dtheta = v (1 - 2 t), [n_bits]."""
+        s = sigmoid(self.params["theta"])
+        return s * (1.0 - s) * (1.0 - 2.0 * self.target)
+
+    def optimal_baseline(self) -> Any:
+        """The constant that leaves no variance, for each bit alone, [n_bits]: (1 - s) f(1) + s f(0)."""
+        s, t = sigmoid(self.params["theta"]), self.target
+        return (1.0 - s) * (1.0 - t) ** 2 + s * t**2
+
+    def variance(self, baseline: float | str | None = None, k: int = 1) -> Any:
+        """Variance of the score-function estimate of one row, [n_bits], for one bit.
+
+        Parameters
+        ----------
+        baseline : float, "leave_one_out" or None
+        k : int
+            Draws, at least 2 for "leave_one_out".
+
+        Raises
+        ------
+        ValueError
+            With more than one bit, where the signal of the others enters.
+        """
+        if self.n_latent != 1:
+            raise ValueError(f"closed forms are those of one bit; this toy has n_bits={self.n_latent}")
+        s = sigmoid(self.params["theta"])
+        v, slope = s * (1.0 - s), 1.0 - 2.0 * self.target
+        k = count("k", k, 2 if baseline == "leave_one_out" else 1)
+        if baseline == "leave_one_out":
+            return slope**2 * (v * (1.0 - 3.0 * v) - v * v * (k - 3) / (k - 1)) / k
+        away = self.optimal_baseline() - (0.0 if baseline is None else float(baseline))
+        return v * away * away / k
