@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from minidgm import DiscriminativeRBM, Generator
+from minidgm.checks import oracle
 from minidgm.objectives import ContrastiveDivergence, DiscriminativeLikelihood, HybridLikelihood
 
 
@@ -58,6 +59,31 @@ def test_persistent_chains_continue_from_the_state():
     twin.set_state({"v": state["v"][:3]})
     with pytest.raises(ValueError, match=r"chains have shape \(3, 7\).*need \(7, 7\).*reset"):
         gradient(twin, model, rows, Generator(1))
+
+
+@pytest.mark.parametrize("n_chains", [1, 5])
+def test_persistent_chains_share_the_weight_of_the_batch(n_chains):
+    """All chains at one row that they do not leave: the model's expectation is that row's, however many."""
+    model, rows = drawn()
+    rows[3:, 4:] = 0.0
+    end = rows[:1]
+    objective = HybridLikelihood(0.3, 0.7, 0.5, n_chains=n_chains)
+    objective.set_state({"v": np.repeat(end, n_chains, axis=0)})
+    model.gibbs_step = lambda x, h, rng: (x, h)
+
+    def loss(twin):
+        v, y = twin.split(rows)
+        labelled = y.sum(axis=1)
+        free = twin.label_free_energy(v)
+        of_label, of_input = (y * free).sum(axis=1), twin.input_free_energy(v)
+        terms = labelled * (0.5 * (of_label - of_input) + 0.3 * of_label) + 0.7 * (1.0 - labelled) * of_input
+        pull = (0.3 * labelled + 0.7 * (1.0 - labelled)).mean()
+        return terms.mean() - pull * twin.free_energy_of_rows(end).sum()
+
+    expected = oracle.gradient(model, loss)
+    found, _ = objective.gradient(model, rows, Generator(0))
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, atol=1e-12, err_msg=name)
 
 
 @pytest.mark.parametrize(
