@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minidgm.arguments import count
+from minidgm.arguments import count, real
 from minidgm.backend import Generator
 from minidgm.boltzmann.energy_model import EnergyModel
 from minidgm.samplers import hmc
@@ -67,6 +67,7 @@ class HamiltonianModel(EnergyModel):
         """
         rng = self.generator(rng)
         n, steps = count("n", n), count("steps", steps, 0)
+        target = real("target", target, below=1.0, positive=True)
         if init is None:
             v = self.visible.sample(
                 self.xp.zeros((n, 1), dtype=self.dtype) + self.params["b"],

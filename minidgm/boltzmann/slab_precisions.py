@@ -105,6 +105,13 @@ class SlabPrecisions(EnergyModel):
             "Phi or Lambda; project() does it for all units"
         )
 
+    def _check_chains(self, v: Any, h: Any) -> None:
+        """Where a chain is a thousand deviations away, ask whether its covariance exists."""
+        far = ~(get_xp(v).abs(v) * self.Lambda**0.5 < 1e3).all(axis=1)
+        if bool(far.any()):
+            some = h[far][:16]
+            self._check_definite(self.visible_precision(some), some)
+
     def project(self) -> None:
         """Shrink W where it could cost a covariance its definiteness (see the module), else keep it.
 

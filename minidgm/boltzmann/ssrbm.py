@@ -268,7 +268,13 @@ class SpikeAndSlabRBM(SlabPrecisions):
         return self.visible_given_slabs(s, h).sample(rng), h
 
     def sample(self, n: int, rng: Generator | int | None = None, steps: int = 1000, init: Any = None) -> Any:
-        """Draw x [n, n_visible]: ``steps`` sweeps from ``init``, or from the model without spikes."""
+        """Draw x [n, n_visible]: ``steps`` sweeps from ``init``, or from the model without spikes.
+
+        Raises
+        ------
+        DataError
+            Where chains run away because a covariance is not positive definite; says which unit's.
+        """
         rng = self.generator(rng)
         if init is None:
             idle = self.xp.zeros((count("n", n), self.n_visible), dtype=self.dtype)
@@ -277,8 +283,10 @@ class SpikeAndSlabRBM(SlabPrecisions):
             v = self.check_data(init, "init")
         same_rows(v, n)
         h = None
-        for _ in range(count("steps", steps, 0)):
+        for i in range(count("steps", steps, 0)):
             v, h = self.gibbs_step(v, h, rng)
+            if i % 10 == 9 or i + 1 == steps:
+                self._check_chains(v, h)
         return v
 
     def reconstruct(self, v: Any, rng: Generator | None = None) -> Any:

@@ -184,6 +184,11 @@ def test_sampling_that_is_stuck_warns():
         model.sample(5, 0, steps=4, step_size=1e3)
 
 
+def test_an_acceptance_that_cannot_be_reached_is_refused():
+    with pytest.raises(ValueError, match=r"target must be in \(0, 1\), got 1.0"):
+        MeanCovarianceRBM(3, 1, 2, seed=0).sample(2, 0, target=1.0)
+
+
 def test_initialize_takes_the_moments():
     X = np.random.default_rng(0).normal(1.0, 3.0, size=(500, 2))
     model = MeanCovarianceRBM(2, 1, 2, dtype="float64").initialize(X)

@@ -140,6 +140,17 @@ def test_training_with_default_settings_stays_finite_and_improves(scale):
     assert values[-1] > start + 0.1
 
 
+def test_chains_that_run_away_say_why(backend):
+    model = SpikeAndSlabRBM(4, 3, backend=backend, seed=0)
+    model.params["W"][...] = 0.1
+    model.params["W"][:, 2] = 3.0
+    with pytest.raises(DataError, match=r"not positive definite.*hidden unit 2 takes.*project\(\) does it"):
+        model.sample(5, 0, steps=200)
+    far = SpikeAndSlabRBM(4, 3, backend=backend, seed=0)
+    start = asarray(np.full((2, 4), 1e5), backend, "float32")
+    assert far.sample(2, 0, steps=1, init=start).shape == (2, 4)  # far, but there is a model
+
+
 def test_large_steps_do_not_cost_definiteness():
     X = np.random.default_rng(0).normal(size=(200, 6)) @ np.diag([5.0, 1, 1, 1, 0.2, 0.2])
     model = SpikeAndSlabRBM(6, 5, seed=0)
