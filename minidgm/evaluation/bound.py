@@ -83,13 +83,14 @@ def importance_weighted(
     >>> importance_weighted(DBN([3, 2, 2], seed=0), np.eye(3), rng=0).kind
     'lower bound'
     """
-    rng = model.generator(rng)
+    rng, power = model.generator(rng), getattr(model, "weight_power", 1.0)
 
     def weighted(rows: Any) -> tuple[Any, Any]:
-        log_w = model.log_weights(rows, rng, n_samples)
+        log_w = power * model.log_weights(rows, rng, n_samples)
         mean = logsumexp(log_w, axis=0) - math.log(n_samples)
         # The delta method: Var(log mean w) is about Var(w) / (K mean(w)^2).
-        return mean, get_xp(log_w).exp(log_w - mean).var(axis=0) / max(1, n_samples - 1)
+        variance = get_xp(log_w).exp(log_w - mean).var(axis=0) / max(1, n_samples - 1)
+        return mean / power, variance / power**2
 
     mean, variance = _mean(model, v, weighted)
     stderr = math.sqrt(variance) if n_samples > 1 else None

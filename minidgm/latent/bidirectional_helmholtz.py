@@ -54,6 +54,7 @@ class BidirectionalHelmholtz(SigmoidBeliefNet):
     (True, True)
     """
 
+    weight_power = 0.5
     reference = "Bornschein, Shabanian, Fischer and Bengio (2016), Bidirectional Helmholtz machines"
 
     def default_objective(self) -> Any:

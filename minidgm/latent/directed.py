@@ -80,12 +80,15 @@ class DirectedModel(Model):
         The units of z where they are of one type (`minidgm.boltzmann.units`): bits can be enumerated.
     visible : Unit or None
         The units of x, likewise.
+    weight_power : float
+        a, where draws estimate the likelihood by E_q[w^a]^(1/a): 1 for p(x).
     """
 
     n_visible: int
     n_latent: int
     latent: Any = None
     visible: Any = None
+    weight_power = 1.0
 
     @property
     def n_hidden(self) -> int:

@@ -7,6 +7,7 @@ from scipy.special import logsumexp
 from minidgm import BidirectionalHelmholtz, IntractableError, check_model
 from minidgm.backend import to_numpy
 from minidgm.checks.comparison import chi_square
+from minidgm.evaluation import importance_weighted
 from minidgm.objectives import BidirectionalImportance
 from minidgm.optim import Adam
 from tests.latent.test_sbn import bits, drawn, enumerated
@@ -76,3 +77,12 @@ def test_bad_input_says_what_to_do():
         net.log_partition_estimate(0, n_samples=0)
     with pytest.raises(ValueError, match="steps"):
         net.sample(2, 0, steps=-1)
+
+
+def test_evaluation_is_of_the_model_and_not_of_p():
+    net = net_of(seed=2)
+    x = bits(3)
+    found = importance_weighted(net, x, rng=0, n_samples=3000)
+    assert found.kind == "lower bound"
+    assert found.value == pytest.approx(float(net.log_prob_bound(x).mean()), abs=5.0 * found.stderr + 0.02)
+    assert abs(found.value - float(super(BidirectionalHelmholtz, net).log_prob(x).mean())) > 0.1
