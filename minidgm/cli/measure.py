@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from minidgm.backend import is_array, to_numpy
+from minidgm.errors import IntractableError
 from minidgm.evaluation import Estimate
 from minidgm.training import Callback
 from minidgm.training.callbacks import due
@@ -149,6 +150,10 @@ def evaluate(
     figures: list[Figure] = []
     if hasattr(model, "free_energy") or hasattr(model, "top"):
         rows, log_z, figures = likelihoods(model, rows, n_chains, n_temperatures, seed, step)
+    elif hasattr(model, "log_recognition"):
+        step("bounds")
+        rows = {part: spread(v, FEW_ROWS) for part, v in rows.items()}
+        figures = directed(model, rows, seed)
     elif not hasattr(model, "reconstruct"):
         raise TypeError(
             f"{type(model).__name__} has no free_energy(v) and no reconstruct(v): nothing here can measure it"
@@ -239,6 +244,24 @@ def bounds(model: Any, rows: Mapping[str, Any], log_z: Mapping[str, Estimate], s
         for by, value in log_z.items():
             values = {part: function(model, v, value, seed) for part, v in rows.items()}
             figures.append(Figure(name, by, values))
+    return figures
+
+
+def directed(model: Any, rows: Mapping[str, Any], seed: int) -> list[Figure]:
+    """Exact likelihood where the codes can be summed out, importance weighting, and the variational bound."""
+    from minidgm import evaluation as ev
+    from minidgm.evaluation.likelihood import mean_over_rows
+
+    figures = []
+    try:
+        exact = {part: mean_over_rows(model, v, model.log_prob) for part, v in rows.items()}
+        known = {part: Estimate(value, "exact", how="codes summed out") for part, value in exact.items()}
+        figures.append(Figure("log-likelihood", "codes summed out", known))
+    except IntractableError:
+        pass
+    for name, function in (("log-likelihood", ev.importance_weighted), ("lower bound", ev.lower_bound)):
+        values = {part: function(model, v, rng=seed) for part, v in rows.items()}
+        figures.append(Figure(name, "recognition net", values))
     return figures
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import io
 import math
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 from minidgm.cli import runs, text
 from minidgm.cli.command import UsageError
 
-HELP = "Draw from a trained model by Gibbs sampling; a picture for image data, an array otherwise."
+HELP = "Draw from a trained model; a picture for image data, an array otherwise."
 EXAMPLES = """\
 examples:
   minidgm sample runs/demo
@@ -19,7 +20,8 @@ examples:
   minidgm sample runs/rbm --mean --out faces.png --shape 20 20
 
 Chains start at the visible biases alone and run --steps sweeps; --mean shows p(v = 1 | h) of the last sweep
-in place of a draw from it. A model of sequences continues silence by --n frames.
+in place of a draw from it. A directed model is sampled from the top down, without sweeps. A model of
+sequences continues silence by --n frames.
 """
 
 
@@ -50,6 +52,8 @@ def run(args: argparse.Namespace) -> int:
     folder = runs.Run.open(args.run)
     model = folder.model(args.backend)
     of_sequences = getattr(model, "takes_sequences", False)
+    if not (of_sequences or hasattr(model, "sample")):
+        raise UsageError(f"{type(model).__name__} is no distribution: there is nothing to draw from")
     steps = (25 if of_sequences else 1000) if args.steps is None else args.steps
     shape = tuple(args.shape) if args.shape else image_shape(folder)
     name = Path(args.out) if args.out else folder / ("samples.png" if shape else "samples.npy")
@@ -66,10 +70,16 @@ def run(args: argparse.Namespace) -> int:
                 f"--shape {shape[0]} {shape[1]} has {math.prod(shape)} pixels, a sample {model.n_visible}"
             )
     rng = Generator(args.seed, model.backend)
-    text.note(f"drawing {args.n} {'frames' if of_sequences else 'chains'} of {steps} sweeps")
-    v = model.generate(None, args.n, rng, steps) if of_sequences else model.sample(args.n, rng, steps=steps)
-    if args.mean and not of_sequences:
-        v = model.reconstruct(v, rng)
+    if hasattr(model, "dream") and "steps" not in inspect.signature(model.sample).parameters:
+        text.note(f"drawing {args.n} rows from the top down")
+        v, z = model.dream(args.n, rng)
+        v = model.visible_given_latent(z).mean if args.mean else v
+    else:
+        text.note(f"drawing {args.n} {'frames' if of_sequences else 'chains'} of {steps} sweeps")
+        drawn = model.generate(None, args.n, rng, steps) if of_sequences else None
+        v = model.sample(args.n, rng, steps=steps) if drawn is None else drawn
+        if args.mean and not of_sequences:
+            v = model.reconstruct(v, rng)
     roll = (model.n_visible, args.n) if of_sequences and name.suffix == ".png" else None
     pictured = v[:, : model.n_visible] if name.suffix == ".png" else v  # labels are no pixels
     # A sequence is one picture: time runs to the right, the first unit is at the bottom.

@@ -161,9 +161,10 @@ class LinearGaussianVAE(VAE):
 
         E_q log N(x; z W + b, s^2 I) is that at the mean of q, less sum_j e^l_j |W_j|^2 / (2 s^2).
         """
-        if rng is not None:
-            return super().elbo(x, rng, n_samples)
-        x = self.check_data(x)
+        return self.mean_log_weight(self.check_data(x)) if rng is None else super().elbo(x, rng, n_samples)
+
+    def mean_log_weight(self, x: Any) -> Any:
+        """E_q[log p(x, z) - log q(z | x)], [n], exact, nats; traceable."""
         q, W = self.recognition(x), self.params["decoder/0/W"]
         xp = get_xp(x, W)
         at_mean = self.likelihood.log_prob(self.decode(q.mean)[0], x)

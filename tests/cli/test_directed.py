@@ -1,0 +1,39 @@
+"""The command on directed models: train, sample from the top down, measure bounds."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def trained(minidgm, run, model, *more):
+    assert minidgm("train", model, "--epochs", 1, "--out", run, "--quiet", *more).code == 0
+    figures = minidgm("evaluate", run, "--json").json["figures"]
+    return {(f["quantity"], f["method"], f["part"]): f for f in figures}
+
+
+def test_a_variational_autoencoder(minidgm, tmp_path):
+    run, small = tmp_path / "run", ("--set", "model.n_latent=2")
+    found = trained(minidgm, run, "VAE", "--data", "bars_and_stripes", *small)
+    weighted = found["log-likelihood", "recognition net", "train"]
+    assert weighted["kind"] == "lower bound"
+    assert found["lower bound", "recognition net", "train"]["value"] < weighted["value"]
+    for more in ([], ["--mean"]):
+        out = run / "v.npy"
+        assert minidgm("sample", run, "--n", 5, "--out", out, "--overwrite", *more).code == 0
+        v = np.load(out)
+        assert v.shape == (5, 9)
+        assert np.isin(v, (0, 1)).all() == (not more)
+
+
+def test_a_linear_one_is_measured_exactly(minidgm, tmp_path):
+    small = ("--set", "model.n_latent=1")
+    found = trained(minidgm, tmp_path / "run", "LinearGaussianVAE", "--data", "two_moons", *small)
+    assert found["log-likelihood", "codes summed out", "test"]["kind"] == "exact"
+
+
+def test_an_autoencoder_is_no_distribution(minidgm, tmp_path):
+    found = trained(minidgm, tmp_path / "run", "Autoencoder", "--data", "bars_and_stripes")
+    assert ("reconstruction error", "mean field", "train") in found
+    shown = minidgm("sample", tmp_path / "run")
+    assert shown.code != 0
+    assert "is no distribution" in shown.error
