@@ -41,11 +41,8 @@ def run(args: argparse.Namespace) -> int:
     text.heading("reference")
     print(textwrap.fill(page["reference"], text.width(), initial_indent="  ", subsequent_indent="  "))
     text.heading("objectives that can train it")
-    print(
-        textwrap.fill(
-            ", ".join(page["objectives"]), text.width(), initial_indent="  ", subsequent_indent="  "
-        )
-    )
+    objectives = ", ".join(page["objectives"]) or "none: fit() takes no gradient steps"
+    print(textwrap.fill(objectives, text.width(), initial_indent="  ", subsequent_indent="  "))
     text.heading("identities")
     rows = [(i["number"], i["name"], i["equation"]) for i in page["identities"]]
     print(text.table(["no.", "identity", "equation"], rows, wrap=2))
@@ -61,6 +58,9 @@ def describe(model_class: Any) -> dict[str, Any]:
     from minidgm.objectives import fitting
 
     subject = Subject(model_class)
+    objectives = fitting(subject.model)
+    if hasattr(subject.model, "rbm"):  # a stack learns layer by layer
+        objectives += [name for name in fitting(subject.model.rbm(1)) if name not in objectives]
     applicable = sorted((i for i in identities() if not i.reason_not_applicable(subject)), key=by_number)
     return {
         "name": model_class.__name__,
@@ -72,7 +72,7 @@ def describe(model_class: Any) -> dict[str, Any]:
         "source": model_class.__module__.replace(".", "/") + ".py",
         "equations": dict(getattr(model_class, "equations", {})),
         "reference": getattr(model_class, "reference", ""),
-        "objectives": fitting(subject.model),
+        "objectives": objectives,
         "identities": [
             {"number": i.number, "name": i.name, "equation": i.equation, "source": i.source}
             for i in applicable

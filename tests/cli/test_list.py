@@ -37,5 +37,5 @@ def test_info_of_every_model_is_complete(minidgm):
         assert page["equations"]
         assert page["reference"]
         assert len(page["identities"]) >= 5
-        assert page["objectives"]
+        assert page["objectives"] or name == "KDE"
         assert page["source"].endswith(".py")
