@@ -26,6 +26,7 @@ from minidgm.arguments import count
 from minidgm.backend import get_backend, get_xp
 from minidgm.latent import nets
 from minidgm.latent.likelihoods import likelihood as as_likelihood
+from minidgm.latent.walks import Walks
 from minidgm.model import Model
 from minidgm.nn import Dense, Sigmoid, Tanh
 from minidgm.nn.network import Scope
@@ -33,7 +34,7 @@ from minidgm.nn.network import Scope
 N_LATENT = 10
 
 
-class Autoencoder(Model):
+class Autoencoder(Walks, Model):
     """Encoder, code, decoder.
 
     Parameters

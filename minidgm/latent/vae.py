@@ -34,13 +34,14 @@ from minidgm.latent.directed import DirectedModel
 from minidgm.latent.gaussian import DiagonalNormal, log_standard_normal
 from minidgm.latent.likelihoods import likelihood as as_likelihood
 from minidgm.latent.pathwise import Paths
+from minidgm.latent.walks import Walks
 from minidgm.nn import Network
 from minidgm.nn.network import Scope
 
 N_LATENT = 10
 
 
-class VAE(DirectedModel):
+class VAE(Walks, DirectedModel):
     """Variational autoencoder with a Gaussian code.
 
     Parameters

@@ -5,6 +5,7 @@ draws on a machine without a display. ``figure.savefig(path)`` writes one, :func
 :func:`to_base64` embed one, a notebook displays one. Arrays may live on any device.
 """
 
+from minidgm.plotting.codes import latent_manifold, latent_traversal
 from minidgm.plotting.curves import learning_curve, series
 from minidgm.plotting.densities import density_2d
 from minidgm.plotting.images import chains, filters, image_grid
@@ -17,6 +18,8 @@ __all__ = [
     "estimators",
     "filters",
     "image_grid",
+    "latent_manifold",
+    "latent_traversal",
     "learning_curve",
     "series",
     "to_base64",

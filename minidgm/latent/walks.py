@@ -1,0 +1,99 @@
+"""Walks through a space of codes, seen in the data: between two rows, along one code, over a plane."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import NormalDist
+from typing import Any
+
+from minidgm.arguments import count
+from minidgm.errors import unknown
+
+__all__ = ["Walks"]
+
+PATHS = ("line", "arc")
+
+
+class Walks:
+    """What models with ``transform`` and ``visible_given_latent`` can show; a base of them."""
+
+    xp: Any
+    dtype: str
+    n_latent: int
+    check_data: Any
+    transform: Any
+    visible_given_latent: Any
+
+    def interpolate(self, start: Any, end: Any, n_steps: int = 10, path: str = "line") -> Any:
+        """Means of p(x | z) on the way between the codes of two sets of rows, [n_steps, n, n_visible].
+
+        Parameters
+        ----------
+        start, end : array [n, n_visible]
+        n_steps : int
+            At least 2; both ends are among them.
+        path : {"line", "arc"}
+            Straight, or at the radius of codes of a standard normal: z = cos(t) z_0 + sin(t) z_1, which stays
+            as far from the origin as independent ends are, about sqrt(n_latent).
+
+        Raises
+        ------
+        ValueError
+            When the two sets have different numbers of rows.
+        """
+        if path not in PATHS:
+            raise unknown("path", path, PATHS)
+        n_steps, xp = count("n_steps", n_steps, 2), self.xp
+        a, b = self.transform(start), self.transform(end)
+        if a.shape != b.shape:
+            raise ValueError(f"start has {a.shape[0]} rows, end has {b.shape[0]}; expected pairs of rows")
+        t = xp.linspace(0.0, 1.0, n_steps).astype(self.dtype)[:, None, None]
+        angle = t * (0.5 * xp.pi)
+        z = (1.0 - t) * a + t * b if path == "line" else xp.cos(angle) * a + xp.sin(angle) * b
+        return self._means(z)
+
+    def traverse(
+        self, x: Any, values: Sequence[float] = (-2.0, -1.0, 0.0, 1.0, 2.0), units: Any = None
+    ) -> Any:
+        """Means of p(x | z) as one code of a row takes other values, [n_units, n_values, n_visible].
+
+        Parameters
+        ----------
+        x : array [1, n_visible]
+            The other codes stay at theirs.
+        values : sequence of float
+        units : sequence of int, optional
+            Which codes; by default all.
+        """
+        xp, z = self.xp, self.transform(x)
+        if z.shape[0] != 1:
+            raise ValueError(f"x has {z.shape[0]} rows; a traversal starts at one")
+        chosen = list(range(self.n_latent)) if units is None else [int(unit) for unit in units]
+        one = xp.eye(self.n_latent, dtype=self.dtype)[xp.asarray(chosen)][:, None]  # [n_units, 1, n_latent]
+        steps = xp.asarray(list(values), dtype=self.dtype)[None, :, None]
+        return self._means(z * (1.0 - one) + steps * one)
+
+    def manifold(self, side: int = 20) -> Any:
+        """Means of p(x | z) over the plane of two codes, [side, side, n_visible].
+
+        Codes lie at equal steps of probability of the prior, from the lower left of the plane to the upper
+        right: rows fall in z_2, columns rise in z_1 (Kingma & Welling 2014, figure 4).
+
+        Raises
+        ------
+        ValueError
+            When the model has another number of codes than two.
+        """
+        if self.n_latent != 2:
+            raise ValueError(f"a plane shows two codes, this model has {self.n_latent}; use traverse")
+        side, xp = count("side", side), self.xp
+        places = [NormalDist().inv_cdf((i + 0.5) / side) for i in range(side)]
+        line = xp.asarray(places, dtype=self.dtype)
+        across = xp.broadcast_to(line[None, :], (side, side))
+        down = xp.broadcast_to(line[::-1][:, None], (side, side))
+        return self._means(xp.stack([across, down], axis=-1))
+
+    def _means(self, z: Any) -> Any:
+        """Means of p(x | z) at codes [..., n_latent]."""
+        found = self.visible_given_latent(z.reshape(-1, self.n_latent)).mean
+        return found.reshape((*z.shape[:-1], found.shape[-1]))
