@@ -1,4 +1,4 @@
-r"""Nets run backwards: z = g^-1(x) and log |det dg/dz|, layer by layer from the last.
+r"""Nets run backwards: z = g^-1(x) and the log of the Jacobian's determinant, layer by layer from the last.
 
 | layer | inverse | log of the absolute determinant |
 |---|---|---|
