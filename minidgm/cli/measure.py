@@ -154,6 +154,11 @@ def evaluate(
         step("bounds")
         rows = {part: spread(v, FEW_ROWS) for part, v in rows.items()}
         figures = directed(model, rows, seed)
+    elif hasattr(model, "draw_latent"):
+        from minidgm.cli.generators import generated
+
+        step("samples")
+        figures = generated(model, rows, seed)
     elif not hasattr(model, "reconstruct"):
         raise TypeError(
             f"{type(model).__name__} has no free_energy(v) and no reconstruct(v): nothing here can measure it"

@@ -74,6 +74,9 @@ def run(args: argparse.Namespace) -> int:
         text.note(f"drawing {args.n} rows from the top down")
         v, z = model.dream(args.n, rng)
         v = model.visible_given_latent(z).mean if args.mean else v
+    elif hasattr(model, "draw_latent"):
+        text.note(f"drawing {args.n} rows from noise")
+        v = model.sample(args.n, rng)
     else:
         text.note(f"drawing {args.n} {'frames' if of_sequences else 'chains'} of {steps} sweeps")
         drawn = model.generate(None, args.n, rng, steps) if of_sequences else None
