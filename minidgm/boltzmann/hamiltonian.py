@@ -10,6 +10,7 @@ from typing import Any
 from minidgm.arguments import count, real
 from minidgm.backend import Generator
 from minidgm.boltzmann.energy_model import EnergyModel
+from minidgm.boltzmann.gaussian_start import LEAST
 from minidgm.samplers import hmc
 from minidgm.workspace import Workspace
 
@@ -100,7 +101,8 @@ class HamiltonianModel(EnergyModel):
         """Biases and log-precisions [n_visible] of independent normal units with the moments of ``v``."""
         v, xp = self.check_data(v), self.xp
         variance = v.var(axis=0)
-        precision = 1.0 / xp.maximum(variance, 1e-6 * variance.mean() + 1e-12)
+        # A base much narrower than the model, in a column that never varied, would make its weights useless.
+        precision = 1.0 / xp.maximum(variance, LEAST * variance.mean() + 1e-12)
         return v.mean(axis=0) * precision, xp.log(precision)
 
     def path_from_base(self, base: Any) -> tuple[Any, float]:

@@ -31,14 +31,13 @@ from typing import Any
 
 from minidgm.arguments import count
 from minidgm.backend import Generator, get_backend, get_xp
+from minidgm.boltzmann.gaussian_start import LEAST
 from minidgm.boltzmann.hamiltonian import HamiltonianModel
 from minidgm.boltzmann.units import Gaussian
 from minidgm.distributions import Bernoulli, Blocks, MultivariateNormal
 from minidgm.errors import DataError
 from minidgm.numerics import softplus
 from minidgm.parameters import Parameters
-
-LEAST = 0.01  # smallest variance of a column to start from, over the mean of all
 
 
 class MeanCovarianceEnergy(HamiltonianModel):

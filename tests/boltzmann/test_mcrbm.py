@@ -184,6 +184,16 @@ def test_sampling_that_is_stuck_warns():
         model.sample(5, 0, steps=4, step_size=1e3)
 
 
+def test_the_base_of_a_column_that_never_varies_is_not_narrow():
+    rows = np.random.default_rng(0).normal(size=(50, 3))
+    rows[:, 2] = 1.0
+    b, log_precision = MeanCovarianceRBM(3, 1, 2, dtype="float64").base_rate(rows)
+    variance = np.exp(-log_precision)
+    np.testing.assert_allclose(variance[:2], rows[:, :2].var(axis=0))
+    assert variance[2] == pytest.approx(0.01 * rows.var(axis=0).mean())
+    np.testing.assert_allclose(b * variance, rows.mean(axis=0))
+
+
 def test_an_acceptance_that_cannot_be_reached_is_refused():
     with pytest.raises(ValueError, match=r"target must be in \(0, 1\), got 1.0"):
         MeanCovarianceRBM(3, 1, 2, seed=0).sample(2, 0, target=1.0)
