@@ -123,6 +123,8 @@ class DBM(LayeredInference):
         sizes = {1: [3, 2], 2: [3, 2, 1], 3: [2, 1, 2, 1], 4: [2, 1, 1, 1, 1]}[depth]
         if like is None:
             return cls(sizes, **options)
+        if not like.visible.bounded:
+            sizes[0] = 2  # integrals over v are quadratures in the plane
         return cls(sizes, like.visible, like.centered, **options)
 
     @classmethod

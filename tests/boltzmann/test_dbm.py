@@ -295,3 +295,11 @@ def test_bits_start_where_they_are():
     known = dbm.params.buffer.copy()
     dbm.begin(np.ones((4, 3), dtype="float32"))
     np.testing.assert_array_equal(dbm.params.buffer, known)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_gaussian_machines_of_any_size_are_checked_on_a_plane(depth):
+    dbm = DBM([20, 12, 9, 7][: depth + 1], "gaussian", dtype="float64")
+    names = ["hidden free energy", "variational bound"]
+    report = minidgm.check_model(dbm, names, max_examples=2, raises=False)
+    assert report.ok, report
