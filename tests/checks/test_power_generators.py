@@ -47,6 +47,24 @@ class FirstLayerWithoutGradient(GMMN):
         return dz, out
 
 
+class RowsMinusTheirMean(GMMN):
+    def forward(self, z: Any, training: bool = False, rng: Any = None) -> Any:
+        x, cache = super().forward(z, training, rng)
+        return (x - x.mean(axis=0) if len(x) else x), cache
+
+
+class OutputScaledInPlace(GMMN):
+    def forward(self, z: Any, training: bool = False, rng: Any = None) -> Any:
+        z *= 0.5
+        return super().forward(z, training, rng)
+
+
+class ConstantOfDoublePrecision(GMMN):
+    def forward(self, z: Any, training: bool = False, rng: Any = None) -> Any:
+        x, cache = super().forward(z, training, rng)
+        return x * np.float64(1.0), cache
+
+
 class DiagonalGradientWithoutItsLogarithm(AffineGenerator):
     def log_prob_gradient(self, x: Any, weights: Any = None, out: Any = None) -> Any:
         out = super().log_prob_gradient(x, weights, out)
@@ -76,6 +94,9 @@ MUTANTS = [
     (PriorAtX, "change of variables"),
     (ShiftForgottenInTheInverse, "change of variables"),
     (GradientOfTheMean, "gradient through a generator"),
+    (RowsMinusTheirMean, "generated rows are independent"),
+    (OutputScaledInPlace, "generated rows are independent"),
+    (ConstantOfDoublePrecision, "a generator everywhere"),
     (FirstLayerWithoutGradient, "gradient through a generator"),
     (FirstLayerWithoutGradient, "moment-matching gradients"),
     (DiagonalGradientWithoutItsLogarithm, "normal density of an affine generator"),

@@ -1,7 +1,9 @@
-"""Identities 34 and 37 of generators x = g(z): gradients through samples, and the change of variables."""
+"""Identities 4, 5, 34 and 37 of generators x = g(z): rows, gradients through samples, change of variables."""
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +12,7 @@ import numpy as np
 from minidgm.backend import asarray
 from minidgm.checks import oracle
 from minidgm.checks.case import Case
-from minidgm.checks.comparison import Comparison, equal, host
+from minidgm.checks.comparison import Comparison, equal, host, identical
 from minidgm.checks.registry import identity
 
 GENERATOR = ("draw_latent", "forward", "backward", "update")
@@ -27,6 +29,57 @@ def nudged(case: Case) -> None:
     values = {name: host(value) for name, value in case.subject.parameters.items()}
     noise = np.random.default_rng(case.seed())
     case.subject.set_parameters({n: v + 0.05 * noise.normal(size=v.shape) for n, v in values.items()})
+
+
+@identity(
+    name="generated rows are independent",
+    number="4",
+    equation="g(rows)[i] = g(rows[i]), for batches of any size; z and parameters stay as they are",
+    source="a generated row is a function of its own noise",
+    requires=(*GENERATOR, "generate"),
+    likely_cause="statistics of the batch outside of training, or a sum over the wrong axis",
+    largest=3.0,
+    examples=10,
+)
+def generated_rows_are_independent(case: Case) -> Iterator[Comparison]:
+    z = case.device(np.random.default_rng(case.seed()).normal(size=(ROWS, case.model.n_latent)))
+    before = {name: host(value).copy() for name, value in {**case.subject.parameters, "z": z}.items()}
+    x = host(case.model.generate(z))
+    yield equal(x.shape, (ROWS, case.subject.visible.n), "shape")
+    yield equal(case.model.generate(z[:0]).shape, (0, case.subject.visible.n), "shape of none")
+    for i in range(ROWS):
+        yield equal(host(case.model.generate(z[i : i + 1])), x[i : i + 1], f"row {i} alone")
+    for name, value in {**case.subject.parameters, "z": z}.items():
+        yield identical(value, before[name], name)
+
+
+@identity(
+    name="a generator everywhere",
+    number="5",
+    equation="g(z), in float32 and on the strict device = in float64 on the host; the same bits after a save",
+    source="the same line of code is the model everywhere; 5e-4 of the largest number",
+    requires=(*GENERATOR, "generate", "save", "to"),
+    likely_cause="a constant of float64, an overflow, or a constructor argument that config() leaves out",
+    tolerance=5e-4,
+    largest=3.0,
+    examples=5,
+)
+def a_generator_everywhere(case: Case) -> Iterator[Comparison]:
+    z = np.random.default_rng(case.seed()).normal(size=(ROWS, case.model.n_latent))
+    exact = host(case.reference.generate(z))
+    scale = 1.0 + float(np.abs(exact).max())
+    for backend, dtype in (("numpy", "float32"), ("strict", "float32"), ("strict", "float64")):
+        x = case.model.to(backend=backend, dtype=dtype).generate(asarray(z, backend, dtype))
+        yield equal(float(str(x.dtype) == dtype), 1.0, f"dtype on {backend}")
+        yield equal(host(x) / scale, exact / scale, f"{dtype} on {backend}")
+    from minidgm.serialization import load
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "model.safetensors")
+        case.model.save(path)
+        loaded = load(path, backend=case.subject.backend)
+    where = case.device(z)
+    yield identical(loaded.generate(where), case.model.generate(where), "loaded")
 
 
 @identity(
