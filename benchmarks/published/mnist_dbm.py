@@ -89,11 +89,11 @@ def main() -> None:
     parser.add_argument("--pretrain", type=int, default=0, help="epochs of each doubled RBM")
     parser.add_argument("--uncentered", action="store_true")
     parser.add_argument("--rows", type=int, default=60_000)
-    parser.add_argument("--betas", type=int, default=10_000)
+    parser.add_argument("--betas", type=int, default=5000)
     parser.add_argument("--chains", type=int, default=100)
-    parser.add_argument("--every", type=int, default=5, help="epochs between points of the curve")
+    parser.add_argument("--every", type=int, default=3, help="epochs between points of the curve")
     parser.add_argument("--minutes", type=float, default=1e9)
-    parser.add_argument("--folder", default="mnist-dbm-run", help="checkpoints, curve and picture")
+    parser.add_argument("--folder", default="mnist-dbm-run", help="checkpoints, curve and model")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--backend", default="numpy", choices=("numpy", "cupy"))
     parser.add_argument("--name", default="mnist-dbm")
@@ -111,7 +111,7 @@ def main() -> None:
     row = bound(model, train, test, args.betas, args.chains, args.seed)
     states = model.sample(100, args.seed, steps=1000, init=test[:100])
     picture = model.reconstruct(states)
-    plotting.image_grid(picture, (28, 28)).savefig(folder / "samples.png")
+    plotting.image_grid(picture, (28, 28)).savefig(RESULTS / f"{args.name}-samples.png")
     settings = {
         "data": "MNIST, fixed binarization, 60,000 train, 10,000 test",
         "model": f"DBM {'-'.join(map(str, args.sizes))}, {'uncentred' if args.uncentered else 'centred'}, "
