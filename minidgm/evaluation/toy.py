@@ -42,9 +42,7 @@ class ToyDraws:
 
     def log_joint_gradient(self, weights: Any, out: Any = None) -> Any:
         """Zero: f has no parameters."""
-        out = self._model.zero_gradient() if out is None else out
-        out.buffer[...] = 0.0
-        return out
+        return self._model.log_joint_gradient(None, None, weights, out)
 
     def log_recognition_gradient(self, weights: Any, out: Any = None) -> Any:
         """sum_si w_si (b_si - s)."""
@@ -120,6 +118,34 @@ class BernoulliToy(Model):
     def draw(self, x: Any, k: int, rng: Generator, scratch: Workspace | None = None) -> ToyDraws:
         """``k`` draws of all bits for each row."""
         return ToyDraws(self, x, k, rng)
+
+    # Between the bits
+
+    entropy_weight = 0.0  # the loss is E[f] alone
+
+    def log_joint(self, x: Any, z: Any) -> Any:
+        """-f(z), [n]: what stands in the place of a log-density."""
+        return -((z - self.target) * (z - self.target)).sum(axis=1)
+
+    def log_joint_input_gradient(self, x: Any, z: Any) -> Any:
+        """-f'(z) = -2 (z - t), [n, n_bits]."""
+        return -2.0 * (z - self.target)
+
+    def log_joint_gradient(self, x: Any, z: Any, weights: Any = None, out: Any = None) -> Any:
+        """Zero: f has no parameters."""
+        out = self.zero_gradient() if out is None else out
+        out.buffer[...] = 0.0
+        return out
+
+    def latent_field(self, x: Any) -> Any:
+        """theta for every row, [n, n_bits]."""
+        return self.params["theta"] + 0.0 * x[:, :1]
+
+    def latent_field_gradient(self, x: Any, d: Any, out: Any = None) -> Any:
+        """sum_i d_i."""
+        out = self.zero_gradient() if out is None else out
+        out["theta"][...] = d.sum(axis=0)
+        return out
 
     # Exact, for one row
 

@@ -17,7 +17,8 @@ Everything is normalized: the joint is a product of conditionals, ancestral samp
     log p(x) = log E_q[p(x, z) / q(z | x)] >= E_q[log p(x, z) - log q(z | x)].
 
 Hidden bits have no derivative, so that q is trained by objectives that weigh its score: `WakeSleep`,
-`ReweightedWakeSleep`, `Reinforce`, `Vimco`. Derivations: docs/models/sigmoid_belief_net.rst.
+`ReweightedWakeSleep`, `Reinforce`, `Vimco`; or, with one hidden layer, by slopes between the bits:
+`StraightThrough`, `GumbelSoftmax`, `Rebar`. Derivations: docs/models/sigmoid_belief_net.rst.
 """
 
 from __future__ import annotations
@@ -228,3 +229,23 @@ class SigmoidBeliefNet(BeliefLayers, DirectedModel):
                 out[name][...] = 0.0
         xp.matmul(weights, states[-1] - self.prior().mean, out=out[f"b{self.depth}"])
         return out
+
+    # Between the bits, for one hidden layer: what estimators need that use slopes
+
+    def latent_field(self, x: Any) -> Any:
+        """Fields a = x R_1 + r_1 of q(h_1 | x), [n, n_1]."""
+        return x @ self.params["R1"] + self.params["r1"]
+
+    def latent_field_gradient(self, x: Any, d: Any, out: Any = None) -> Any:
+        """sum_i d_i . da_i/dtheta for d [n, n_1]: x^T d for R_1, sum_i d_i for r_1, zero else."""
+        out = self.zero_gradient() if out is None else out
+        out.buffer[...] = 0.0
+        get_xp(x).matmul(x.T, d, out=out["R1"])
+        get_xp(x).sum(d, axis=0, out=out["r1"])
+        return out
+
+    def log_joint_input_gradient(self, x: Any, z: Any) -> Any:
+        """d log p(x, z)/dz of one hidden layer, [n, n_1], also between the bits: (x - E[x | z]) W_1 + b_1."""
+        if self.depth > 1:
+            raise ValueError(f"the slope in z is that of one hidden layer; this net has {self.depth}")
+        return (x - self.down(1, z).mean) @ self.params["W1"] + self.params["b1"]

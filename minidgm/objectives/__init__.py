@@ -27,6 +27,7 @@
 | `ReweightedWakeSleep` | x with k draws z ~ q for log p and log q; dreams for log q | -w/n; -1/m |
 | `BidirectionalImportance` | x with k draws z ~ q for log p and log q | -sqrt(w)/n |
 | `Reinforce` | x with k draws z ~ q for log p; the same for log q | -1/(nk); -(log w - b)/(nk) |
+| `StraightThrough`, `GumbelSoftmax`, `Rebar` | x with k draws z ~ q, or relaxed ones (pathwise) | |
 | `Vimco` | x with k draws z ~ q for log p; the same for log q | see its page |
 | `MaximumMeanDiscrepancy` | generated rows; data (pathwise) | |
 | `MomentMatching` | generated rows; data (pathwise) | |
@@ -46,6 +47,7 @@ from minidgm.objectives.denoising_score_matching import DenoisingScoreMatching
 from minidgm.objectives.discriminative import DiscriminativeLikelihood
 from minidgm.objectives.exact_likelihood import ExactLikelihood
 from minidgm.objectives.fast_persistent import FastPersistent
+from minidgm.objectives.gumbel_softmax import GumbelSoftmax
 from minidgm.objectives.hybrid import HybridPersistent
 from minidgm.objectives.hybrid_likelihood import HybridLikelihood
 from minidgm.objectives.importance_weighted import ImportanceWeighted
@@ -56,10 +58,12 @@ from minidgm.objectives.output_divergence import OutputContrastiveDivergence
 from minidgm.objectives.persistent import PersistentContrastiveDivergence, StochasticMaximumLikelihood
 from minidgm.objectives.pseudo_likelihood import PseudoLikelihood
 from minidgm.objectives.ratio_matching import RatioMatching
-from minidgm.objectives.reinforce import Reinforce
+from minidgm.objectives.rebar import Rebar
 from minidgm.objectives.reconstruction import Reconstruction
+from minidgm.objectives.reinforce import Reinforce
 from minidgm.objectives.reparameterization import Reparameterization
 from minidgm.objectives.score_matching import ScoreMatching
+from minidgm.objectives.straight_through import StraightThrough
 from minidgm.objectives.tempered import TemperedPersistent
 from minidgm.objectives.up_down import UpDown
 from minidgm.objectives.variational import VariationalSML
@@ -95,6 +99,9 @@ ALL: tuple[type[Objective], ...] = (
     BidirectionalImportance,
     Reinforce,
     Vimco,
+    StraightThrough,
+    GumbelSoftmax,
+    Rebar,
 )
 
 __all__ = [
@@ -106,6 +113,7 @@ __all__ = [
     "DiscriminativeLikelihood",
     "ExactLikelihood",
     "FastPersistent",
+    "GumbelSoftmax",
     "HybridLikelihood",
     "HybridPersistent",
     "ImportanceWeighted",
@@ -117,12 +125,14 @@ __all__ = [
     "PersistentContrastiveDivergence",
     "PseudoLikelihood",
     "RatioMatching",
-    "Reinforce",
+    "Rebar",
     "Reconstruction",
+    "Reinforce",
     "Reparameterization",
     "ReweightedWakeSleep",
     "ScoreMatching",
     "StochasticMaximumLikelihood",
+    "StraightThrough",
     "TemperedPersistent",
     "UpDown",
     "VariationalSML",

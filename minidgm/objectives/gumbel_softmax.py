@@ -1,0 +1,86 @@
+r"""Gumbel-softmax, for bits the binary concrete distribution (Jang et al. 2017; Maddison et al. 2017).
+
+    z = 1[a + g > 0],   g = log u - log(1 - u),   u ~ U(0, 1)          P(z = 1) = sigmoid(a)
+    y = sigmoid((a + g)/tau)                                           -> z as tau -> 0
+
+A difference of two Gumbel numbers is logistic: hence g. y moves with a, so that f(y) has a gradient through
+its path, f'(y) y (1 - y)/tau. It is the exact gradient of E[f(y)], hence biased for E[f(z)]: the bias goes
+to 0 with tau, and the variance up like 1/tau. With ``hard`` f is taken at z and the slope of y kept.
+
+| configurations | weights |
+|---|---|
+| (x, y_s) for log p, or (x, z_s) if hard | 1/(n k) |
+| fields of q (pathwise) | f'(y_s) y_s (1 - y_s)/(n k tau) |
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from minidgm.arguments import real
+from minidgm.backend import get_xp
+from minidgm.numerics import sigmoid
+from minidgm.objectives.relaxed_bits import RelaxedBits, logistic
+
+__all__ = ["GumbelSoftmax"]
+
+
+class GumbelSoftmax(RelaxedBits):
+    """Bits relaxed at a temperature that may fall: tau_t = max(lowest, temperature exp(-decay t)).
+
+    Parameters
+    ----------
+    temperature : float
+        Positive; at step 0.
+    k : int
+        Draws a row.
+    lowest : float
+        Positive.
+    decay : float
+        Rate a step; 0 keeps the temperature.
+    hard : bool
+        Evaluate log p at bits, and go back through the relaxed ones.
+    weight_decay
+        See `Objective`.
+
+    Notes
+    -----
+    Metrics: ``loss``, minus the mean of f less the entropy of q, nats: of the bits if ``hard``, else of the
+    relaxed model, which bounds nothing.
+
+    Examples
+    --------
+    >>> objective = GumbelSoftmax(1.0, lowest=0.5, decay=1e-3)
+    >>> objective.at(0), objective.at(100).__round__(4), objective.at(10**6)
+    (1.0, 0.9048, 0.5)
+    """
+
+    def __init__(
+        self,
+        temperature: float = 0.5,
+        k: int = 1,
+        *,
+        lowest: float = 0.1,
+        decay: float = 0.0,
+        hard: bool = False,
+        weight_decay: float = 0.0,
+    ):
+        super().__init__(k, weight_decay=weight_decay)
+        self.temperature = real("temperature", temperature, positive=True)
+        self.lowest = min(real("lowest", lowest, positive=True), self.temperature)
+        self.decay, self.hard = real("decay", decay), bool(hard)
+
+    def at(self, step: int) -> float:
+        """The temperature at a step."""
+        return max(self.lowest, self.temperature * math.exp(-self.decay * step))
+
+    def slope(self, model: Any, x: Any, a: Any, rng: Any) -> tuple[Any, Any, Any]:
+        step = self._state.get("step", 0)
+        self._state["step"] = step + 1
+        tau = self.at(step)
+        noisy = a + logistic(rng, a.shape, a.dtype)[1]
+        y = sigmoid(noisy * (1.0 / tau))
+        z = get_xp(a).where(noisy > 0.0, 1.0, 0.0).astype(a.dtype) if self.hard else y
+        d = model.log_joint_input_gradient(x, z) * y * (1.0 - y) * (1.0 / tau)
+        return z, d, model.log_joint(x, z)
