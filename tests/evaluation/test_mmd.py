@@ -186,6 +186,16 @@ def test_float32_is_near_float64_far_from_the_origin():
     np.testing.assert_allclose(dx32, dx, atol=1e-6)
 
 
+def test_the_linear_estimate_is_the_mean_over_quadruples():
+    x, y = samples(5, 4, 2, 0)
+    kernel = as_kernel("gaussian")
+    xx, yy, xy = gram(kernel, x, x), gram(kernel, y, y), gram(kernel, x, y)
+    h = [xx[i, i + 1] + yy[i, i + 1] - xy[i, i + 1] - xy[i + 1, i] for i in (0, 2)]
+    found = mmd2_linear(x, y, kernel)
+    assert (found.value, found.stderr) == pytest.approx((np.mean(h), np.std(h, ddof=1) / 2**0.5), rel=1e-10)
+    assert found.settings["quadruples"] == 2
+
+
 def test_what_the_estimates_say():
     x, y = samples(5, 4, 2, 0)
     u, v = mmd2(x, y), mmd2(x, y, unbiased=False)

@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 
 from minidgm import nn
-from tests.nn.passes import check_layer, numbers, parameters
+from tests.nn.passes import check_everywhere, check_jvp, check_layer, check_rows, numbers, parameters
 
 
-def test_passes():
-    check_layer(nn.Triangular(), (3,))
+def test_passes(backend):
+    layer = nn.Triangular()
+    check_layer(layer, (3,))
+    check_jvp(layer, (3,))
+    check_rows(layer, (3,))
+    check_everywhere(layer, (3,), backend)
 
 
 def test_only_the_strictly_lower_part_is_used():
