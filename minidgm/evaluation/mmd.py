@@ -83,7 +83,7 @@ def mmd2(
     x, y = _centered(kernel, x, y, scratch)
     within = []
     for rows in (x, y):
-        total = xp.concatenate([k for _, k, _, _ in _sweep(kernel, rows, rows, scratch)])
+        total = _row_sums(kernel, rows, scratch)
         own = kernel.value(_own(kernel, rows)) if unbiased else 0.0
         within.append((total - own) / (rows.shape[0] - int(unbiased)))
     across, down = [], 0.0
@@ -185,9 +185,7 @@ def mmd2_gradient(
     in_x, in_y, cross = 1.0 / (m * (m - one)), 1.0 / (n * (n - one)), 1.0 / (m * n)
     scratch = scratch or Workspace()
     x, y = _centered(kernel, x, y, scratch)
-    value, dx = xp.zeros((), dtype=x.dtype), xp.empty_like(x)
-    for _, k, _, _ in _sweep(kernel, y, y, scratch):
-        value = value + in_y * xp.sum(k)
+    value, dx = in_y * xp.sum(_row_sums(kernel, y, scratch)), xp.empty_like(x)
     others = (("pairs", x, n), ("cross", y, m))
     sweeps = (_sweep(kernel, x, rows, scratch, name, columns, True) for name, rows, columns in others)
     for (rows, k, _, F), (_, c, _, H) in zip(*sweeps, strict=True):
@@ -245,10 +243,9 @@ def _sweep(
 ) -> Iterator[Any]:
     """Walk the pairs of x and y, a block of rows of x at a time, with one product of matrices each.
 
-    Yields the slice of rows, their sums of f over y [b], the block's sums over x [n] (where x is not y: else
-    they are the same), and (else junk) f' [b,
-    n]. Blocks hold `VALUES` pairs, or as many rows as with ``columns`` columns; what follows the product is
-    done in strips that stay in cache.
+    Yields the slice of rows, their sums of f over y [b], the block's sums over x [n], or with ``slopes``
+    (which leave them out) f' [b, n]. A block holds `VALUES` pairs, of ``columns`` columns where they are more
+    than y has rows; what follows the product is done in strips that stay in cache.
     """
     xp, host = get_xp(x, y), get_backend(x) == "numpy"
     block = max(1, (VALUES if host else DEVICE_VALUES) // max(columns, y.shape[0]))
@@ -270,9 +267,31 @@ def _sweep(
             else:
                 k = kernel.value(strip)
             across.append(k @ ones)
-            if y is not x:
+            if not slopes:
                 down = down + xp.sum(k, axis=0)
         yield rows, xp.concatenate(across), down, s
+
+
+def _row_sums(kernel: Kernel, x: Any, scratch: Workspace) -> Any:
+    """sum_j f(x_i, x_j), [m]: what lies before a row is known from the rows before, half of the work."""
+    xp, host, m = get_xp(x), get_backend(x) == "numpy", x.shape[0]
+    block = max(1, (VALUES if host else DEVICE_VALUES) // m)
+    thin = max(1, STRIP // m) if host else block
+    norms = None if kernel.of == "product" else xp.sum(x * x, axis=1)
+    total, ones = xp.zeros_like(x[:, 0]), xp.ones_like(x[:, 0])
+    for start in range(0, m, block):
+        part, after = x[start : start + block], x[start:]
+        s = scratch.array("pairs", (part.shape[0], after.shape[0]), x)
+        xp.matmul(part, after.T, out=s)
+        for first in range(0, s.shape[0], thin):
+            strip, row = s[first : first + thin, first:], start + first
+            b = strip.shape[0]
+            if norms is not None:
+                _distances(strip, norms[row : row + b, None], norms[row:])
+            k = kernel.value(strip)
+            total[row : row + b] += k @ ones[row:]
+            total[row + b :] += xp.sum(k[:, b:], axis=0)
+    return total
 
 
 def _distances(s: Any, left: Any, right: Any) -> None:
