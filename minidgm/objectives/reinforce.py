@@ -137,7 +137,7 @@ class Reinforce(WeightedDraws):
         state["variance"] = spread if seen == 1 else state["variance"] + rate * (spread - state["variance"])
 
     def _regress(self, batch: Any, hidden: Any, scaled: Any) -> None:
-        """One gradient step of mean (signal / scale)^2 / 2 in the net's parameters.
+        """One gradient step of the mean of signal^2 / (2 scale) in the net's parameters.
 
         C = v.tanh(x U + a): dC/dv = t, dC/da = v (1 - t^2), dC/dU = x times that.
         """

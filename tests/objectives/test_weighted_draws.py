@@ -169,6 +169,31 @@ def test_the_input_baseline_learns_the_signal():
     assert np.mean(signals[-20:]) < 0.3 * log_w.std()
 
 
+def test_the_step_of_the_input_baseline_is_its_gradient():
+    import autograd.numpy as anp
+    from autograd import grad
+
+    model, x, rng = net(dtype="float64"), rows(6, dtype="float64"), np.random.default_rng(4)
+    start = {"net_U": rng.normal(size=(4, 3)), "net_a": rng.normal(size=3), "net_v": rng.normal(size=3)}
+    running = {"mean": np.asarray(-2.0), "variance": np.asarray(9.0), "count": 4}
+    objective = Reinforce("input", 2, units=3, learning_rate=0.1)
+    objective.set_state({**start, **running})
+    objective.gradient(model, x, Generator(7))
+    log_w = model.draw(x, 2, Generator(7)).log_weights
+
+    def loss(net):
+        signal = log_w + 2.0 - anp.dot(anp.tanh(anp.dot(x, net["net_U"]) + net["net_a"]), net["net_v"])
+        return anp.mean(signal**2) / (2.0 * 3.0)
+
+    slope = grad(loss)(start)
+    for key, value in start.items():
+        np.testing.assert_allclose(objective.state[key], value - 0.1 * slope[key], atol=1e-12)
+    hidden = np.tanh(x @ start["net_U"] + start["net_a"])
+    signal = log_w + 2.0 - hidden @ start["net_v"]
+    assert float(objective.state["mean"]) == pytest.approx(-2.0 + 0.2 * signal.mean())
+    assert float(objective.state["variance"]) == pytest.approx(9.0 + 0.2 * (signal.var() - 9.0))
+
+
 def test_which_models_they_train():
     names = {"WakeSleep", "ReweightedWakeSleep", "BidirectionalImportance", "Reinforce", "Vimco"}
     for model in (net(), BidirectionalHelmholtz([3, 2])):
