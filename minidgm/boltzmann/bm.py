@@ -27,8 +27,8 @@ from typing import Any, NamedTuple
 
 from minidgm.arguments import count
 from minidgm.backend import Generator, get_xp
-from minidgm.boltzmann.energy_model import EnergyModel
-from minidgm.boltzmann.rbm import BLOCK, same_rows
+from minidgm.boltzmann.energy_model import EnergyModel, same_rows
+from minidgm.boltzmann.rbm import BLOCK
 from minidgm.boltzmann.units import Bernoulli
 from minidgm.distributions import Enumerated
 from minidgm.errors import IntractableError

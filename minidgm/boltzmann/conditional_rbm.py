@@ -29,7 +29,8 @@ from typing import Any
 from minidgm.arguments import count
 from minidgm.backend import Generator, asarray, get_backend, get_xp
 from minidgm.boltzmann.biased_rbms import BiasedRBMs, RowGradient
-from minidgm.boltzmann.rbm import RBM, same_rows
+from minidgm.boltzmann.energy_model import same_rows
+from minidgm.boltzmann.rbm import RBM
 from minidgm.boltzmann.sequence_model import Frames, SequenceModel
 from minidgm.boltzmann.units import Bernoulli, Unit, from_name
 from minidgm.errors import DataError

@@ -31,8 +31,8 @@ from minidgm.arguments import count
 from minidgm.backend import Generator, get_xp
 from minidgm.boltzmann.conv_rbm import ConvolutionalRBM
 from minidgm.boltzmann.convolution import image
+from minidgm.boltzmann.energy_model import same_rows
 from minidgm.boltzmann.image_model import FILTERS, ImageModel, fitting_size
-from minidgm.boltzmann.rbm import same_rows
 from minidgm.boltzmann.units import Unit
 from minidgm.errors import IntractableError, unknown
 from minidgm.numerics import logsumexp

@@ -37,7 +37,7 @@ from minidgm.backend import Generator, get_xp
 from minidgm.boltzmann.convolution import Filters, image, pair
 from minidgm.boltzmann.image_model import FILTERS, fitting_size
 from minidgm.boltzmann.pooled import Pooled
-from minidgm.boltzmann.rbm import RBM, same_rows
+from minidgm.boltzmann.rbm import RBM
 from minidgm.boltzmann.tied import Tied
 from minidgm.boltzmann.units import Bernoulli, Unit, from_name
 from minidgm.numerics import logsumexp
@@ -240,17 +240,10 @@ class ConvolutionalRBM(Tied):
         out = self.maps.fill_images(h, self.params["W"], draw if mean is None else mean)
         self.visible.fill(out, self.visible_bias(), rng, draw, mean, **self._own("visible"))
 
-    def sample(self, n: int, rng: Generator | int | None = None, steps: int = 1000, init: Any = None) -> Any:
-        """Draw images [n, n_visible]: ``steps`` Gibbs sweeps from ``init`` (or the visible biases alone)."""
-        rng = self.generator(rng)
-        field = self.xp.zeros((count("n", n), 1), dtype=self.dtype) + self.visible_bias()
-        v = self.visible.sample(field, rng, **self._own("visible"))
-        v = v if init is None else self.check_data(init, "init")
-        same_rows(v, n)
-        h = None
-        for _ in range(count("steps", steps, 0)):
-            v, h = self.gibbs_step(v, h, rng)
-        return v
+    def start(self, n: int, rng: Generator) -> Any:
+        """Images [n, n_visible] drawn from the visible biases alone."""
+        field = self.xp.zeros((n, 1), dtype=self.dtype) + self.visible_bias()
+        return self.visible.sample(field, rng, **self._own("visible"))
 
     def reconstruct(self, v: Any, rng: Generator | None = None) -> Any:
         """Mean of p(v | h), [n, n_visible], at the mean of p(h | v), or at a draw if ``rng`` is given."""

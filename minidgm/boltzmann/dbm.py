@@ -29,12 +29,10 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from minidgm.arguments import count
 from minidgm.backend import Generator, get_xp
 from minidgm.boltzmann.dbn import check_sizes
 from minidgm.boltzmann.gaussian_start import take_scale
 from minidgm.boltzmann.layered_inference import LayeredInference
-from minidgm.boltzmann.rbm import same_rows
 from minidgm.boltzmann.units import Bernoulli, Unit, from_name
 from minidgm.distributions import Distribution
 from minidgm.errors import DataError
@@ -174,17 +172,10 @@ class DBM(LayeredInference):
             states[layer] = self.layer_given_others(layer, states).sample(rng)
         return states[0], self.xp.concatenate(states[1:], axis=1)
 
-    def sample(self, n: int, rng: Generator | int | None = None, steps: int = 1000, init: Any = None) -> Any:
-        """Draw visible states [n, n_visible]: ``steps`` Gibbs sweeps from ``init`` (or the biases alone)."""
-        rng = self.generator(rng)
-        field = self.xp.zeros((count("n", n), 1), dtype=self.dtype) + self.params["b0"]
-        own = self._own("visible")
-        v = self.visible.sample(field, rng, **own) if init is None else self.check_data(init, "init")
-        same_rows(v, n)
-        h = None
-        for _ in range(count("steps", steps, 0)):
-            v, h = self.gibbs_step(v, h, rng)
-        return v
+    def start(self, n: int, rng: Generator) -> Any:
+        """Visible states [n, n_visible] drawn from the visible biases alone."""
+        field = self.xp.zeros((n, 1), dtype=self.dtype) + self.params["b0"]
+        return self.visible.sample(field, rng, **self._own("visible"))
 
     # Gradients
 

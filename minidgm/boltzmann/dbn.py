@@ -34,8 +34,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from minidgm.backend import Generator, get_xp
+from minidgm.boltzmann.energy_model import same_rows
 from minidgm.boltzmann.gaussian_rbm import GaussianRBM
-from minidgm.boltzmann.rbm import RBM, same_rows
+from minidgm.boltzmann.rbm import RBM
 from minidgm.boltzmann.recognition import Recognition
 from minidgm.boltzmann.units import Bernoulli, Unit
 from minidgm.latent.belief_layers import check_sizes, sizes_for

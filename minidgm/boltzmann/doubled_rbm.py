@@ -27,7 +27,6 @@ from typing import Any
 from minidgm.arguments import count
 from minidgm.backend import Generator, get_xp
 from minidgm.boltzmann.energy_model import EnergyModel
-from minidgm.boltzmann.rbm import same_rows
 from minidgm.boltzmann.units import Bernoulli, Unit, from_name
 from minidgm.parameters import Parameters
 
@@ -159,18 +158,10 @@ class DoubledRBM(EnergyModel):
         h = self.hidden_given_visible(v).sample(rng)
         return self.visible_given_hidden(h).sample(rng), h
 
-    def sample(self, n: int, rng: Generator | int | None = None, steps: int = 1000, init: Any = None) -> Any:
-        """Draw visible states [n, n_visible]: ``steps`` Gibbs sweeps from ``init`` (or the biases alone)."""
-        rng = self.generator(rng)
-        field = self.xp.zeros((count("n", n), 1), dtype=self.dtype) + self.params["b"]
-        start = self.unfold(field, self.copies[0])
-        own = self._own(self.copies[0])
-        v = self.visible.sample(start, rng, **own) if init is None else self.check_data(init, "init")
-        same_rows(v, n)
-        h = None
-        for _ in range(count("steps", steps, 0)):
-            v, h = self.gibbs_step(v, h, rng)
-        return v
+    def start(self, n: int, rng: Generator) -> Any:
+        """Visible states [n, n_visible] drawn from the visible biases alone."""
+        field = self.xp.zeros((n, 1), dtype=self.dtype) + self.params["b"]
+        return self.visible.sample(self.unfold(field, self.copies[0]), rng, **self._own(self.copies[0]))
 
     # Gradients
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from minidgm.backend import get_backend
+from minidgm.arguments import count
+from minidgm.backend import Generator, get_backend
 from minidgm.boltzmann.units import Unit
 from minidgm.model import Model
 
@@ -23,8 +24,28 @@ class EnergyModel(Model):
         self.visible.check(v, what)
         return v
 
+    def start(self, n: int, rng: Generator) -> Any:
+        """Visible states [n, n_visible] for chains to start from, independent of any data."""
+        raise NotImplementedError
+
+    def sample(self, n: int, rng: Generator | int | None = None, steps: int = 1000, init: Any = None) -> Any:
+        """Draw visible states [n, n_visible]: ``steps`` Gibbs sweeps from ``init``, or from `start`."""
+        rng = self.generator(rng)
+        v = self.start(count("n", n), rng) if init is None else self.check_data(init, "init")
+        same_rows(v, count("n", n))
+        h = None
+        for _ in range(count("steps", steps, 0)):
+            v, h = self.gibbs_step(v, h, rng)  # type: ignore[attr-defined]
+        return v
+
     def default_objective(self) -> Any:
         """Persistent contrastive divergence, one sweep, 100 chains."""
         from minidgm.objectives import PersistentContrastiveDivergence
 
         return PersistentContrastiveDivergence()
+
+
+def same_rows(init: Any, n: int) -> None:
+    """Refuse starting states that are not ``n``."""
+    if init.shape[0] != n:
+        raise ValueError(f"init has {init.shape[0]} rows; expected one for each of n={n} samples")

@@ -30,8 +30,7 @@ from typing import Any
 from minidgm.arguments import count
 from minidgm.backend import Generator, get_xp
 from minidgm.boltzmann import gated_exact
-from minidgm.boltzmann.energy_model import EnergyModel
-from minidgm.boltzmann.rbm import same_rows
+from minidgm.boltzmann.energy_model import EnergyModel, same_rows
 from minidgm.boltzmann.three_way import Factors, Tensor
 from minidgm.boltzmann.units import Bernoulli
 from minidgm.errors import DataError

@@ -40,7 +40,7 @@ from typing import Any, NamedTuple
 from minidgm.arguments import count
 from minidgm.backend import Generator, get_xp
 from minidgm.boltzmann.energy_model import EnergyModel
-from minidgm.boltzmann.rbm import BLOCK, MAX_STATES, RBM, same_rows
+from minidgm.boltzmann.rbm import BLOCK, MAX_STATES, RBM
 from minidgm.boltzmann.units import Bernoulli, Gaussian
 from minidgm.distributions import Bernoulli as Bits
 from minidgm.distributions import Normal
@@ -237,19 +237,10 @@ class GaussianRBM(EnergyModel):
         h = self.hidden_given_visible(v).sample(rng)
         return self.visible_given_hidden(h).sample(rng), h
 
-    def sample(self, n: int, rng: Generator | int | None = None, steps: int = 1000, init: Any = None) -> Any:
-        """Draw v [n, n_visible]: ``steps`` sweeps from ``init``, or from hidden units that are fair coins."""
-        rng = self.generator(rng)
-        if init is None:
-            coins = rng.bernoulli(self.xp.full((count("n", n), self.n_hidden), 0.5, dtype=self.dtype))
-            v = self.visible_given_hidden(coins).sample(rng)
-        else:
-            v = self.check_data(init, "init")
-        same_rows(v, n)
-        h = None
-        for _ in range(count("steps", steps, 0)):
-            v, h = self.gibbs_step(v, h, rng)
-        return v
+    def start(self, n: int, rng: Generator) -> Any:
+        """Visible states [n, n_visible] given hidden units that are fair coins."""
+        coins = rng.bernoulli(self.xp.full((n, self.n_hidden), 0.5, dtype=self.dtype))
+        return self.visible_given_hidden(coins).sample(rng)
 
     def reconstruct(self, v: Any, rng: Generator | None = None) -> Any:
         """Mean of p(v | h), [n, n_visible], at the mean of p(h | v), or at a draw if ``rng`` is given."""

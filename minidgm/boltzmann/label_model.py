@@ -291,7 +291,7 @@ class LabelModel(EnergyModel):
 
         With labels ``y`` [n] the label units stay clamped, and the rows are from p(v | y).
         """
-        from minidgm.boltzmann.rbm import same_rows
+        from minidgm.boltzmann.energy_model import same_rows
 
         rng, xp = self.generator(rng), self.xp
         bias = xp.concatenate([self.params["b"], self.params["d"]])

@@ -211,17 +211,10 @@ class RBM(GaussianScore):
         h = self.hidden_given_visible(v).sample(rng)
         return self.visible_given_hidden(h).sample(rng), h
 
-    def sample(self, n: int, rng: Generator | int | None = None, steps: int = 1000, init: Any = None) -> Any:
-        """Draw visible states [n, n_visible]: ``steps`` Gibbs sweeps from ``init`` (or the biases alone)."""
-        rng = self.generator(rng)
-        field = self.xp.zeros((count("n", n), 1), dtype=self.dtype) + self.params["b"]
-        own = self._own("visible")
-        v = self.visible.sample(field, rng, **own) if init is None else self.check_data(init, "init")
-        same_rows(v, n)
-        h = None
-        for _ in range(count("steps", steps, 0)):
-            v, h = self.gibbs_step(v, h, rng)
-        return v
+    def start(self, n: int, rng: Generator) -> Any:
+        """Visible states [n, n_visible] drawn from the visible biases alone."""
+        field = self.xp.zeros((n, 1), dtype=self.dtype) + self.params["b"]
+        return self.visible.sample(field, rng, **self._own("visible"))
 
     def reconstruct(self, v: Any, rng: Generator | None = None) -> Any:
         """Mean of p(v | h), [n, n_visible], at the mean of p(h | v), or at a draw if ``rng`` is given."""
@@ -310,9 +303,3 @@ class RBM(GaussianScore):
         mean = self.check_data(X, "X").mean(axis=0)
         self.params["b"][...] = self.visible.logit(mean, **self._own("visible"))
         return self
-
-
-def same_rows(init: Any, n: int) -> None:
-    """Refuse starting states that are not ``n``."""
-    if init.shape[0] != n:
-        raise ValueError(f"init has {init.shape[0]} rows; expected one for each of n={n} samples")

@@ -216,7 +216,9 @@ class RNNRBM(SequenceModel):
             frames.append(v)
         return xp.concatenate(frames)
 
-    def sample(self, n: int, rng: Generator | int | None = None, steps: int = 25) -> Any:
+    def sample(  # type: ignore[override]
+        self, n: int, rng: Generator | int | None = None, steps: int = 25
+    ) -> Any:
         """One sequence of ``n`` frames from the beginning, [n, n_visible], ``steps`` sweeps a frame."""
         return self.generate(None, count("n", n), rng, count("steps", steps))
 

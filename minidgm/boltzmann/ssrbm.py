@@ -46,7 +46,7 @@ from typing import Any
 
 from minidgm.arguments import count, real
 from minidgm.backend import Generator, get_xp
-from minidgm.boltzmann.rbm import same_rows
+from minidgm.boltzmann.energy_model import same_rows
 from minidgm.boltzmann.slab_precisions import SlabPrecisions
 from minidgm.boltzmann.units import Bernoulli, Gaussian
 from minidgm.distributions import Bernoulli as Bits

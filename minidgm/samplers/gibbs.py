@@ -73,7 +73,7 @@ def step(model: Any, state: GibbsState, rng: Any, k: int = 1) -> tuple[GibbsStat
 
 
 def sweep(model: Any, v: Any, h: Any, rng: Any) -> tuple[Any, Any]:
-    """One sweep: v ~ p(v | h), then h ~ p(h | v); a model whose hidden units are coupled takes its own step."""
+    """One sweep: v ~ p(v | h), then h ~ p(h | v); one whose hidden units are coupled takes its own step."""
     if hasattr(model, "exact_posterior") or not hasattr(model, "visible_given_hidden"):
         return model.gibbs_step(v, h, rng)
     v = model.visible_given_hidden(h).sample(rng)

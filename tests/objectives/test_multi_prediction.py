@@ -54,7 +54,8 @@ def test_trained_to_fill_in_it_fills_in():
     """Bars and stripes of 3 x 3: missing pixels are told better than by their frequencies."""
     X = np.asarray(datasets.bars_and_stripes(3).train, dtype="float32")
     dbm = DBM([9, 12, 6], seed=0)
-    dbm.fit(X, objective=MultiPrediction(5, missing=0.4), optimizer=optim.Adam(optim.Linear(0.03)), epochs=800, seed=0)
+    objective, optimizer = MultiPrediction(5, missing=0.4), optim.Adam(optim.Linear(0.03))
+    dbm.fit(X, objective=objective, optimizer=optimizer, epochs=800, seed=0)
     known = np.ones(9)
     known[[4, 8]] = 0.0
     error = np.abs(dbm.infer(X, known).visible - X)[:, [4, 8]].mean()
