@@ -1,4 +1,4 @@
-r"""Positive definite kernels k(x, y) = f(s) of the squared distance s = |x - y|^2, or of s = x . y.
+r"""Positive definite kernels k(x, y) = f(s) of the squared distance of two points, or of their product.
 
 | kernel | of | f(s) | f'(s) |
 |---|---|---|---|
