@@ -82,7 +82,8 @@ def run(args: argparse.Namespace) -> int:
         drawn = model.generate(None, args.n, rng, steps) if of_sequences else None
         v = model.sample(args.n, rng, steps=steps) if drawn is None else drawn
         if args.mean and not of_sequences:
-            v = model.reconstruct(v, rng)
+            draws = "rng" in inspect.signature(model.reconstruct).parameters
+            v = model.reconstruct(v, rng) if draws else model.reconstruct(v)
     roll = (model.n_visible, args.n) if of_sequences and name.suffix == ".png" else None
     pictured = v[:, : model.n_visible] if name.suffix == ".png" else v  # labels are no pixels
     # A sequence is one picture: time runs to the right, the first unit is at the bottom.

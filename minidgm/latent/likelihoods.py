@@ -146,7 +146,7 @@ class Categorical(Likelihood):
 
     def backward(self, weights: Any, cache: Any) -> Any:
         found = super().backward(weights, cache)
-        return found.reshape((found.shape[0], -1))
+        return found.reshape((found.shape[0], math.prod(found.shape[1:])))
 
     def distribution(self, a: Any) -> Any:
         return distributions.Categorical(a, self.n_classes)

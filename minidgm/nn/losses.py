@@ -145,7 +145,7 @@ class DiscretizedLogistic:
 
 def over_rows(x: Any) -> Any:
     """Sum all axes but the first, [n]."""
-    return get_xp(x).sum(x.reshape((x.shape[0], -1)), axis=-1)
+    return get_xp(x).sum(x, axis=tuple(range(1, x.ndim)))
 
 
 def per_row(weights: Any, like: Any) -> Any:

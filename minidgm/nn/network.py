@@ -253,13 +253,13 @@ class Flatten(Layer):
         return (math.prod(input_shape),)
 
     def forward(self, params: Mapping[str, Any], x: Any, *, training: bool = False, rng: Any = None) -> Any:
-        return x.reshape((x.shape[0], -1)), x.shape
+        return x.reshape((x.shape[0], math.prod(x.shape[1:]))), x.shape
 
     def backward(self, dy: Any, cache: Any, out: Mapping[str, Any] | None = None) -> tuple[Any, Any]:
         return dy.reshape(cache), {}
 
     def jvp(self, dx: Any, cache: Any) -> Any:
-        return dx.reshape((dx.shape[0], -1))
+        return dx.reshape((dx.shape[0], math.prod(dx.shape[1:])))
 
 
 def _table(layers: Sequence[Layer], shapes: Sequence[Shape]) -> list[str]:

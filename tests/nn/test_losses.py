@@ -62,6 +62,14 @@ def test_the_same_everywhere(loss, backend):
         np.testing.assert_allclose(to_numpy(back), gradient, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.parametrize("loss", LOSSES, ids=NAMES)
+def test_no_rows_are_no_trouble(loss):
+    output, x, weights = case(loss, 3)
+    value, cache = loss.forward(output[:0], x[:0])
+    assert value.shape == (0,)
+    assert loss.backward(weights[:0], cache).shape == (0, output.shape[1])
+
+
 def test_values_are_those_of_the_distributions():
     output, x, _ = case(LOSSES[0], 5)
     p = 1.0 / (1.0 + np.exp(-output))

@@ -38,6 +38,7 @@ def test_passes_agree_with_autograd(layer, backend):
 @pytest.mark.parametrize("layer", [nn.Dense(4), nn.Gelu(), nn.Flatten(), nn.Reshape((3, 4))], ids=repr)
 def test_further_axes(layer, backend):
     check_layer(layer, (2, 6))
+    check_rows(layer, (2, 6))
     check_jvp(layer, (2, 6))
     check_everywhere(layer, (2, 6), backend)
 
