@@ -14,7 +14,13 @@ back through time, the gradient of a state is what the output says plus what the
     dy_t <- dy_t + da_(t+1) R^T,    dR = sum_t y_(t-1)^T da_t,    dW = x^T da,    db = sum da,    dx = da W^T,
 
 with da from each cell's own derivatives. The products with x run over all times at once; only those with R
-wait.
+wait. What multiplies dy in da does not depend on it either: the derivatives D of all times are computed
+together, and a step back is da_t = D_t dy_t and one product with R^T.
+
+In memory time comes first, so that a step reads and writes one block: a [time, n, parts n_out] is written
+over by the gates, y and c [time + 1, n, n_out] start with the states before the first step. As s(u) = (1 +
+tanh(u/2))/2, columns of logistic gates are halved in W, R and b beforehand, which is exact: all gates are one
+tanh, and an affine map.
 
 | symbol | shape | meaning |
 |---|---|---|
@@ -37,14 +43,14 @@ __all__ = ["GRU", "LSTM", "Recurrent"]
 
 
 class Cells(Layer):
-    """The loop over time; a subclass writes one step and its adjoint.
+    """The loop over time.
 
-    ``step(params, a, y, c) -> (y, c, kept)`` from a_t without its recurrent part, and
-    ``step_back(dy, dc, kept) -> (da, dp, dy_before, dc)``, where dp is the gradient of p = y_(t-1) R (+
-    q), and dy_before what reaches y_(t-1) besides dp R^T.
+    A subclass writes one step as it reads, `step`, which autograd traces; the same through all times in
+    place, `run`; and `run_back`, its adjoint.
     """
 
     parts = 1
+    logistic: tuple[int, ...] = ()  # which parts are gates s(u); the others go through tanh
     has_q = False
 
     def __init__(self, n_out: int, init: str = "glorot"):
@@ -66,52 +72,69 @@ class Cells(Layer):
             fill(params["W"][:, columns], self.init, rng)
             fill(params["R"][:, columns], "orthogonal", rng)
 
-    def step(self, p: Any, a: Any, y: Any, c: Any) -> tuple[Any, Any, Any]:
-        """One step from p = y_(t-1) R (+ q in its last part), a = x_t W + b, and the states before."""
+    def step(self, a: Any, p: Any, q: Any, y: Any, c: Any) -> tuple[Any, Any]:
+        """(y_t, c_t) from a = x_t W + b, p = y_(t-1) R, q and the states before; traceable."""
         raise NotImplementedError
 
-    def step_back(self, dy: Any, dc: Any, kept: Any) -> tuple[Any, Any, Any, Any]:
-        """Adjoint of `step`: (da, dp, dy_(t-1) but for p, dc_(t-1))."""
+    def run(self, xp: Any, a: Any, R: Any, q: Any, y: Any) -> Any:
+        """Write the gates of all times over a, the states into y[1:], and return what else is kept."""
+        raise NotImplementedError
+
+    def run_back(self, xp: Any, dy: Any, R: Any, gates: Any, y: Any, kept: Any) -> tuple[Any, Any]:
+        """(da, dp), both [time, n, parts n_out], from dy [time, n, n_out], which is written over."""
         raise NotImplementedError
 
     def forward(self, params: Mapping[str, Any], x: Any, *, training: bool = False, rng: Any = None) -> Any:
         if not x.shape[1]:
             raise ValueError(f"x has shape {tuple(x.shape)}; expected one time at least")
         xp = get_xp(x, *params.values())
-        a = x @ params["W"] + params["b"]  # [n, time, parts n_out]
-        y = c = xp.zeros((x.shape[0], self.n_out), dtype=x.dtype)
-        q: Any = 0.0
-        if self.has_q:
-            q = xp.concatenate([xp.zeros_like(params["b"][: 2 * self.n_out]), params["q"]])
-        states, kept = [], []
+        W, R, b, q = params["W"], params["R"], params["b"], params.get("q")
+        if xp.__name__ == "autograd.numpy":
+            return self._traced(xp, x, W, R, b, q), None
+        n, time, _ = x.shape
+        half = self._per_part(xp, x.dtype, 0.5, 1.0)
+        rows = _flat(xp.ascontiguousarray(x.swapaxes(0, 1)))
+        a = xp.matmul(rows, W * half)
+        a += b * half
+        a = a.reshape(time, n, a.shape[-1])
+        y = xp.empty((time + 1, n, self.n_out), dtype=x.dtype)
+        y[0] = 0.0
+        kept = self.run(xp, a, R * half, q, y)
+        return xp.array(y[1:].swapaxes(0, 1), order="C"), (rows, W, R, a, y, kept)
+
+    def _traced(self, xp: Any, x: Any, W: Any, R: Any, b: Any, q: Any) -> Any:
+        a, states = x @ W + b, []
+        y = c = xp.zeros((x.shape[0], self.n_out))
         for t in range(x.shape[1]):
-            y, c, k = self.step(y @ params["R"] + q, a[:, t], y, c)
+            y, c = self.step(a[:, t], y @ R, q, y, c)
             states.append(y)
-            kept.append(k)
-        return xp.stack(states, axis=1), (x, params["W"], params["R"], states, kept)
+        return xp.stack(states, axis=1)
+
+    def _per_part(self, xp: Any, dtype: Any, logistic: float, other: float) -> Any:
+        """A row [parts n_out] that tells logistic parts from others."""
+        row = xp.full((self.parts, self.n_out), other, dtype=dtype)
+        for part in self.logistic:
+            row[part] = logistic
+        return row.reshape(-1)
 
     def backward(self, dy: Any, cache: Any, out: Mapping[str, Any] | None = None) -> tuple[Any, Any]:
-        x, W, R, states, kept = cache
-        xp, (n, T, _) = get_xp(dy), dy.shape
-        carried = dc = xp.zeros((n, self.n_out), dtype=dy.dtype)
-        da, dp = [None] * T, [None] * T
-        for t in reversed(range(T)):
-            da[t], dp[t], direct, dc = self.step_back(dy[:, t] + carried, dc, kept[t])
-            carried = dp[t] @ R.T + direct
-        before = xp.stack([xp.zeros_like(states[0]), *states[:-1]], axis=1)
-        d_in, d_state = xp.stack(da, axis=1), xp.stack(dp, axis=1)
+        rows, W, R, gates, y, kept = cache
+        xp, (n, time, _) = get_xp(dy), dy.shape
+        da, dp = self.run_back(xp, xp.array(dy.swapaxes(0, 1), order="C"), R, gates, y, kept)
+        d_in, d_state = _flat(da), _flat(dp)
         grads = {
-            "W": write(out, "W", _flat(x).T @ _flat(d_in)),
-            "R": write(out, "R", _flat(before).T @ _flat(d_state)),
-            "b": write(out, "b", xp.sum(d_in, axis=(0, 1))),
+            "W": write(out, "W", rows.T @ d_in),
+            "R": write(out, "R", _flat(y[:-1]).T @ d_state),
+            "b": write(out, "b", xp.sum(d_in, axis=0)),
         }
         if self.has_q:
-            grads["q"] = write(out, "q", xp.sum(d_state, axis=(0, 1))[2 * self.n_out :])
-        return d_in @ W.T, grads
+            grads["q"] = write(out, "q", xp.sum(d_state[:, 2 * self.n_out :], axis=0))
+        dx = (d_in @ W.T).reshape(time, n, W.shape[0])
+        return xp.ascontiguousarray(dx.swapaxes(0, 1)), grads
 
 
 class Recurrent(Cells):
-    """The plain recurrent net, y_t = tanh(x_t W + y_(t-1) R + b).
+    """The plain recurrent net, y_t = tanh(x_t W + y_(t-1) R + b); D = 1 - y^2.
 
     Examples
     --------
@@ -119,13 +142,22 @@ class Recurrent(Cells):
     (20, 8)
     """
 
-    def step(self, p: Any, a: Any, y: Any, c: Any) -> tuple[Any, Any, Any]:
-        y = get_xp(a, p).tanh(a + p)
-        return y, c, y
+    def step(self, a: Any, p: Any, q: Any, y: Any, c: Any) -> tuple[Any, Any]:
+        return get_xp(a, p).tanh(a + p), c
 
-    def step_back(self, dy: Any, dc: Any, kept: Any) -> tuple[Any, Any, Any, Any]:
-        da = dy * (1.0 - kept * kept)
-        return da, da, 0.0 * da, dc
+    def run(self, xp: Any, a: Any, R: Any, q: Any, y: Any) -> Any:
+        for t in range(a.shape[0]):
+            p = xp.matmul(y[t], R, out=y[t + 1])
+            p += a[t]
+            xp.tanh(p, out=p)
+
+    def run_back(self, xp: Any, dy: Any, R: Any, gates: Any, y: Any, kept: Any) -> tuple[Any, Any]:
+        D, back = 1.0 - y[1:] * y[1:], R.T
+        for t in reversed(range(len(dy))):
+            dy[t] *= D[t]
+            if t:
+                dy[t - 1] += dy[t] @ back
+        return dy, dy
 
 
 class GRU(Cells):
@@ -136,21 +168,57 @@ class GRU(Cells):
     """
 
     parts = 3
+    logistic = (0, 1)
     has_q = True
 
-    def step(self, p: Any, a: Any, y: Any, c: Any) -> tuple[Any, Any, Any]:
-        xp, n = get_xp(a, p), self.n_out
+    def step(self, a: Any, p: Any, q: Any, y: Any, c: Any) -> tuple[Any, Any]:
+        n = self.n_out
         z, r = sigmoid(a[:, :n] + p[:, :n]), sigmoid(a[:, n : 2 * n] + p[:, n : 2 * n])
-        k = xp.tanh(a[:, 2 * n :] + r * p[:, 2 * n :])
-        return z * y + (1.0 - z) * k, c, (z, r, k, y, p[:, 2 * n :])
+        k = get_xp(a, p).tanh(a[:, 2 * n :] + r * (p[:, 2 * n :] + q))
+        return z * y + (1.0 - z) * k, c
 
-    def step_back(self, dy: Any, dc: Any, kept: Any) -> tuple[Any, Any, Any, Any]:
-        z, r, k, y, p = kept
-        xp = get_xp(dy)
-        dz, du = dy * (y - k) * z * (1.0 - z), dy * (1.0 - z) * (1.0 - k * k)
-        dr = du * p * r * (1.0 - r)
-        da = xp.concatenate([dz, dr, du], axis=1)
-        return da, xp.concatenate([dz, dr, du * r], axis=1), dy * z, dc
+    def run(self, xp: Any, a: Any, R: Any, q: Any, y: Any) -> Any:
+        time, rows, width = a.shape
+        n, p = self.n_out, xp.empty((rows, width), dtype=a.dtype)
+        inner = xp.empty((time, rows, n), dtype=a.dtype)  # p_k = y' R_k + q
+        gates, past, last = a[:, :, : 2 * n], p[:, : 2 * n], p[:, 2 * n :]
+        for t in range(time):
+            xp.matmul(y[t], R, out=p)
+            gate, k, new = gates[t], a[t, :, 2 * n :], y[t + 1]
+            gate += past
+            _logistic(xp, gate)
+            xp.add(last, q, out=inner[t])
+            xp.multiply(gate[:, n:], inner[t], out=last)
+            k += last
+            xp.tanh(k, out=k)
+            xp.subtract(y[t], k, out=new)  # z y' + (1 - z) k = k + z (y' - k)
+            new *= gate[:, :n]
+            new += k
+        return inner
+
+    def run_back(self, xp: Any, dy: Any, R: Any, gates: Any, y: Any, kept: Any) -> tuple[Any, Any]:
+        z, r, k = self._split(gates)
+        D = xp.empty_like(gates)
+        dz, dr, du = self._split(D)
+        xp.multiply((1.0 - z) * (1.0 - k * k), r, out=du)  # of p; a gets it without r
+        xp.multiply(du, kept * (1.0 - r), out=dr)
+        xp.multiply(y[:-1] - k, z * (1.0 - z), out=dz)
+        time, rows, _ = dy.shape
+        D, back = D.reshape(time, rows, 3, self.n_out), R.T
+        dp = xp.empty_like(D)
+        flat = dp.reshape(gates.shape)
+        for t in reversed(range(time)):
+            xp.multiply(dy[t][:, None], D[t], out=dp[t])
+            if t:
+                before = dy[t - 1]
+                before += flat[t] @ back
+                before += dy[t] * z[t]
+        da = flat.copy()
+        xp.multiply(dy, (1.0 - z) * (1.0 - k * k), out=da[:, :, 2 * self.n_out :])
+        return da, flat
+
+    def _split(self, x: Any) -> tuple[Any, ...]:
+        return tuple(x[:, :, i * self.n_out : (i + 1) * self.n_out] for i in range(3))
 
 
 class LSTM(Cells):
@@ -161,32 +229,64 @@ class LSTM(Cells):
     """
 
     parts = 4
+    logistic = (0, 1, 3)
 
     def initialize(self, params: Mapping[str, Any], rng: Any) -> None:
         super().initialize(params, rng)
         params["b"][self.n_out : 2 * self.n_out] = 1.0
 
-    def step(self, p: Any, a: Any, y: Any, c: Any) -> tuple[Any, Any, Any]:
+    def step(self, a: Any, p: Any, q: Any, y: Any, c: Any) -> tuple[Any, Any]:
         xp, n, u = get_xp(a, p), self.n_out, a + p
         i, f, o = sigmoid(u[:, :n]), sigmoid(u[:, n : 2 * n]), sigmoid(u[:, 3 * n :])
-        g = xp.tanh(u[:, 2 * n : 3 * n])
-        new = f * c + i * g
-        t = xp.tanh(new)
-        return o * t, new, (i, f, g, o, c, t)
+        c = f * c + i * xp.tanh(u[:, 2 * n : 3 * n])
+        return o * xp.tanh(c), c
 
-    def step_back(self, dy: Any, dc: Any, kept: Any) -> tuple[Any, Any, Any, Any]:
-        i, f, g, o, c, t = kept
-        dc = dc + dy * o * (1.0 - t * t)
-        parts = [
-            dc * g * i * (1.0 - i),
-            dc * c * f * (1.0 - f),
-            dc * i * (1.0 - g * g),
-            dy * t * o * (1.0 - o),
-        ]
-        da = get_xp(dy).concatenate(parts, axis=1)
-        return da, da, 0.0 * dy, dc * f
+    def run(self, xp: Any, a: Any, R: Any, q: Any, y: Any) -> Any:
+        half, shift = self._per_part(xp, a.dtype, 0.5, 1.0), self._per_part(xp, a.dtype, 0.5, 0.0)
+        n, p = self.n_out, xp.empty(a.shape[1:], dtype=a.dtype)
+        c, squashed = xp.zeros_like(y), xp.empty_like(y)
+        for t in range(a.shape[0]):
+            xp.matmul(y[t], R, out=p)
+            gate, new = a[t], c[t + 1]
+            gate += p
+            xp.tanh(gate, out=gate)
+            gate *= half
+            gate += shift
+            xp.multiply(gate[:, n : 2 * n], c[t], out=new)
+            new += xp.multiply(gate[:, :n], gate[:, 2 * n : 3 * n], out=y[t + 1])
+            s = xp.tanh(new, out=squashed[t + 1])
+            xp.multiply(gate[:, 3 * n :], s, out=y[t + 1])
+        return c, squashed
+
+    def run_back(self, xp: Any, dy: Any, R: Any, gates: Any, y: Any, kept: Any) -> tuple[Any, Any]:
+        n, (time, rows, _) = self.n_out, dy.shape
+        (c, squashed), back = kept, R.T
+        i, f, g, o = (gates[:, :, part * n : (part + 1) * n] for part in range(4))
+        s, D = squashed[1:], xp.empty_like(gates)
+        for part, factor in enumerate((g * i * (1.0 - i), c[:-1] * f * (1.0 - f), i * (1.0 - g * g))):
+            D[:, :, part * n : (part + 1) * n] = factor  # of dc
+        xp.multiply(s * o, 1.0 - o, out=D[:, :, 3 * n :])  # of dy
+        in_c = o * (1.0 - s * s)
+        D, dc = D.reshape(time, rows, 4, n), xp.zeros_like(c[0])
+        da = xp.empty_like(D)
+        flat = da.reshape(gates.shape)
+        for t in reversed(range(time)):
+            dc += dy[t] * in_c[t]
+            xp.multiply(dc[:, None], D[t, :, :3], out=da[t, :, :3])
+            xp.multiply(dy[t], D[t, :, 3], out=da[t, :, 3])
+            if t:
+                dc *= f[t]
+                dy[t - 1] += flat[t] @ back
+        return flat, flat
+
+
+def _logistic(xp: Any, half: Any) -> None:
+    """Write s(u) over u/2."""
+    xp.tanh(half, out=half)
+    half *= 0.5
+    half += 0.5
 
 
 def _flat(x: Any) -> Any:
-    """[n, time, d] as rows [n time, d]."""
-    return x.reshape((-1, x.shape[-1]))
+    """[time, n, d] as rows [time n, d]."""
+    return x.reshape((x.shape[0] * x.shape[1], x.shape[2]))

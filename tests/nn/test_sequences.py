@@ -68,6 +68,25 @@ def test_lstm_remembers_and_forgets():
     np.testing.assert_array_equal(y, 0.0)
 
 
+@pytest.mark.parametrize("layer", RECURRENT, ids=repr)
+@pytest.mark.parametrize("n", [1, 3])
+def test_steps_in_place_are_the_steps_as_they_read(layer, n):
+    """The loop over buffers against `step`, and nothing of it in what the caller gets."""
+    params, x = parameters(layer, (5, 4)), numbers((n, 5, 4))
+    y, cache = layer.forward(params, x)
+    state = c = np.zeros((n, layer.n_out))
+    for t in range(5):
+        a = x[:, t] @ params["W"] + params["b"]
+        state, c = layer.step(a, state @ params["R"], params.get("q"), state, c)
+        np.testing.assert_allclose(y[:, t], state, rtol=1e-12, atol=1e-14)
+    dy = numbers(y.shape, 4)
+    expected, _ = layer.backward(dy, cache)
+    y[...] = np.nan
+    expected_again, grads = layer.backward(dy, cache)
+    np.testing.assert_array_equal(expected_again, expected)
+    assert all(np.isfinite(value).all() for value in grads.values())
+
+
 def test_recurrent_weights_start_orthogonal():
     for layer in RECURRENT:
         params = {name: np.zeros(s) for name, s in layer.parameter_shapes((2, 5)).items()}
