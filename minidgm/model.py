@@ -100,6 +100,10 @@ class Model:
         twin.params = params  # type: ignore[assignment]
         return twin
 
+    def double(self) -> Any:
+        """Return a shallow copy that computes in float64: for sums over many states."""
+        return self.with_params({name: value.astype("float64") for name, value in self.params.items()})
+
     def zero_gradient(self) -> Parameters:
         """Zeros with the names and shapes of the parameters, whatever mapping these are in."""
         shapes = {name: tuple(value.shape) for name, value in self.params.items()}

@@ -17,6 +17,7 @@ from typing import Any
 
 from minidgm.backend import get_xp
 from minidgm.boltzmann.energy_model import EnergyModel
+from minidgm.boltzmann.state_sums import log_sum_states
 from minidgm.boltzmann.units import Bernoulli
 from minidgm.distributions import Enumerated
 from minidgm.errors import IntractableError
@@ -25,7 +26,6 @@ from minidgm.numerics import logsumexp
 MAX_TABLE_BITS = 12
 MAX_SUMMED_BITS = 16
 MAX_BITS = 25
-BLOCK = 2**14
 ENTRIES = 2**22
 
 
@@ -196,13 +196,12 @@ class AlternateLayers(EnergyModel):
                 f"exact log Z sums 2^{bits} states, more than 2^{MAX_BITS}; "
                 "use minidgm.evaluation.ais(model) for an estimate"
             )
-        double = self.with_params({name: value.astype("float64") for name, value in self.params.items()})
-        blocks = []
-        for start in range(0, 2**bits, BLOCK):
-            X = self.hidden.states(bits, start, min(start + BLOCK, 2**bits), xp=self.xp)
-            kept = dict(zip(which, self._split(X, which), strict=True))
-            blocks.append(logsumexp(double.alternate_log_mass(kept)))
-        return logsumexp(get_xp(*blocks).stack(blocks))
+        double = self.double()
+
+        def log_mass(X: Any) -> Any:
+            return double.alternate_log_mass(dict(zip(which, self._split(X, which), strict=True)))
+
+        return log_sum_states(log_mass, self.hidden, bits, self.xp)
 
     def log_prob(self, v: Any, log_partition: Any = None) -> Any:
         """log p(v) = -F(v) - log Z, [n], exact, nats; ``log_partition`` saves the enumeration."""

@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 from minidgm.arguments import count
 from minidgm.backend import Generator, get_xp
 from minidgm.boltzmann.energy_model import EnergyModel, same_rows
-from minidgm.boltzmann.rbm import BLOCK
+from minidgm.boltzmann.state_sums import BLOCK, log_sum_states
 from minidgm.boltzmann.units import Bernoulli
 from minidgm.distributions import Enumerated
 from minidgm.errors import IntractableError
@@ -156,17 +156,9 @@ class BoltzmannMachine(EnergyModel):
                 f"exact log Z sums 2^{self.n_visible + self.n_hidden} states, more than 2^{MAX_BITS}; "
                 "draw from the model with sample(n, rng) instead"
             )
-        double = self.with_params({name: value.astype("float64") for name, value in self.params.items()})
-        total, block = 2**self.n_visible, max(1, BLOCK >> self.n_hidden)
-        blocks = [
-            logsumexp(
-                -double.free_energy(
-                    self.visible.states(self.n_visible, start, min(start + block, total), self.xp)
-                )
-            )
-            for start in range(0, total, block)
-        ]
-        return logsumexp(get_xp(*blocks).stack(blocks))
+        double = self.double()
+        block = max(1, BLOCK >> self.n_hidden)
+        return log_sum_states(lambda v: -double.free_energy(v), self.visible, self.n_visible, self.xp, block)
 
     def log_prob(self, v: Any, log_partition: Any = None) -> Any:
         """log p(v) = -F(v) - log Z, [n], exact, nats; ``log_partition`` saves the enumeration."""

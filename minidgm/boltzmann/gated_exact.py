@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from minidgm.boltzmann.rbm import BLOCK, MAX_STATES
+from minidgm.boltzmann.state_sums import BLOCK, MAX_STATES, log_sum_states
 from minidgm.errors import IntractableError
 from minidgm.numerics import logsumexp, softplus
 
@@ -35,7 +35,7 @@ def log_partition(model: Any) -> Any:
             f"exact log Z sums 2^{bits} states, more than 2^25; use minidgm.evaluation.ais(model) for an "
             "estimate, or conditional_log_prob(x, y) for the conditional model"
         )
-    model = _doubled(model)
+    model = model.double()
     a, b, c = (model.params[name] for name in "abc")
 
     def log_mass(states: Any) -> Any:
@@ -47,7 +47,7 @@ def log_partition(model: Any) -> Any:
         y, h = states[:, :n_y], states[:, n_y:]
         return y @ b + h @ c + softplus(model.input_field(y, h)).sum(axis=-1)
 
-    return logsumexp(model.xp.stack([logsumexp(log_mass(states)) for states in _states(model, bits)]))
+    return log_sum_states(log_mass, model.output, bits, model.xp)
 
 
 def conditional_log_partition(model: Any, x: Any) -> Any:
@@ -64,7 +64,7 @@ def conditional_log_partition(model: Any, x: Any) -> Any:
             f"exact p(y | x) sums 2^{bits} states a row, more than 2^{MAX_CONDITIONAL_BITS}; compare free "
             "energies of outputs for one x instead"
         )
-    model, x = _doubled(model), x.astype("float64")
+    model, x = model.double(), x.astype("float64")
     step = max(1, BLOCK // 2**bits)
     blocks = [_block(model, x[i : i + step], bits) for i in range(0, max(1, x.shape[0]), step)]
     return model.xp.concatenate(blocks)
@@ -84,10 +84,6 @@ def _block(model: Any, x: Any, bits: int) -> Any:
             mass = s @ model.params["b"] + softplus(field).sum(axis=-1)
         totals.append(logsumexp(mass.reshape((n, m)), axis=1))
     return logsumexp(xp.stack(totals), axis=0)
-
-
-def _doubled(model: Any) -> Any:
-    return model.with_params({name: value.astype("float64") for name, value in model.params.items()})
 
 
 def _states(model: Any, bits: int) -> Iterator[Any]:

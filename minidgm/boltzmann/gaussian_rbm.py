@@ -40,7 +40,8 @@ from typing import Any, NamedTuple
 from minidgm.arguments import count
 from minidgm.backend import Generator, get_xp
 from minidgm.boltzmann.energy_model import EnergyModel
-from minidgm.boltzmann.rbm import BLOCK, MAX_STATES, RBM
+from minidgm.boltzmann.rbm import RBM
+from minidgm.boltzmann.state_sums import MAX_STATES, log_sum_states, too_many
 from minidgm.boltzmann.units import Bernoulli, Gaussian
 from minidgm.distributions import Bernoulli as Bits
 from minidgm.distributions import Normal
@@ -189,7 +190,7 @@ class GaussianRBM(EnergyModel):
                 f"the mixture has 2^{self.n_hidden} components, more than 2^16; log_prob sums up to 2^25 of "
                 "them without keeping them"
             )
-        double = self._double()
+        double = self.double()
         h = self.hidden.states(self.n_hidden, xp=self.xp)
         log_weights = -double.hidden_free_energy(h)
         weights = self.xp.exp(log_weights - logsumexp(log_weights))
@@ -203,21 +204,11 @@ class GaussianRBM(EnergyModel):
         IntractableError
             Beyond 2^25 hidden states.
         """
-        total = 2**self.n_hidden
+        total = self.hidden.n_states(self.n_hidden)
         if total > MAX_STATES:
-            raise IntractableError(
-                f"exact log Z sums {total:.3g} hidden states, more than 2^25; use "
-                "minidgm.evaluation.ais(model) for an estimate"
-            )
-        double = self._double()
-        blocks = []
-        for start in range(0, total, BLOCK):
-            h = self.hidden.states(self.n_hidden, start, min(start + BLOCK, total), xp=self.xp)
-            blocks.append(logsumexp(-double.hidden_free_energy(h)))
-        return logsumexp(self.xp.stack(blocks))
-
-    def _double(self) -> GaussianRBM:
-        return self.with_params({name: value.astype("float64") for name, value in self.params.items()})
+            raise too_many(total, "hidden states")
+        double = self.double()
+        return log_sum_states(lambda h: -double.hidden_free_energy(h), self.hidden, self.n_hidden, self.xp)
 
     def log_prob(self, v: Any, log_partition: Any = None) -> Any:
         """log p(v) = -F(v) - log Z, [n], exact, nats; ``log_partition`` saves the enumeration."""

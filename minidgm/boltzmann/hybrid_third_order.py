@@ -30,10 +30,10 @@ from typing import Any
 from minidgm.arguments import count
 from minidgm.backend import Generator, get_xp
 from minidgm.boltzmann.label_model import LabelModel
-from minidgm.boltzmann.rbm import BLOCK, MAX_STATES
+from minidgm.boltzmann.state_sums import MAX_STATES, log_sum_states
 from minidgm.boltzmann.units import Bernoulli
 from minidgm.errors import IntractableError
-from minidgm.numerics import logsumexp, sigmoid, softplus
+from minidgm.numerics import sigmoid, softplus
 from minidgm.parameters import Parameters
 
 
@@ -170,20 +170,22 @@ class HybridThirdOrderRBM(LabelModel):
                 f"exact log Z sums 2^{min(self.n_visible, self.n_hidden)} x {self.n_classes} states, more "
                 "than 2^25; use minidgm.evaluation.ais(model) for an estimate"
             )
-        model = self.with_params({name: value.astype("float64") for name, value in self.params.items()})
-        p, xp, totals = model.params, self.xp, []
-        width = min(self.n_visible, self.n_hidden)
-        for start in range(0, 2**width, BLOCK):
-            states = self.hidden.states(width, start, min(start + BLOCK, 2**width), xp=xp)
-            if width == self.n_visible:
-                totals.append(logsumexp(-model.label_free_energy(states)))
-                continue
-            linear = states @ xp.concatenate([p["c"], p["e"]])
+        double, width, xp = self.double(), min(self.n_visible, self.n_hidden), self.xp
+        p = double.params
+
+        def log_mass_given_visible(v: Any) -> Any:
+            return -double.label_free_energy(v)
+
+        def log_mass_given_hidden(states: Any) -> Any:
+            linear, masses = states @ xp.concatenate([p["c"], p["e"]]), []
             for k in range(self.n_classes):
                 y = xp.zeros((states.shape[0], self.n_classes)) + (xp.arange(self.n_classes) == k)
-                field = model.visible_field(y, states)
-                totals.append(logsumexp(linear + p["d"][k] + softplus(field).sum(axis=-1)))
-        return logsumexp(xp.stack(totals))
+                field = double.visible_field(y, states)
+                masses.append(linear + p["d"][k] + softplus(field).sum(axis=-1))
+            return xp.stack(masses, axis=1)
+
+        log_mass = log_mass_given_visible if width == self.n_visible else log_mass_given_hidden
+        return log_sum_states(log_mass, self.hidden, width, xp)
 
     def path_from_base(self, base: Any) -> Any:
         """Annealing from independent columns with biases ``base`` [n_columns], hidden units summed out."""

@@ -26,10 +26,10 @@ from typing import Any
 
 from minidgm.backend import get_xp
 from minidgm.boltzmann.covariance_gradients import MeanCovariance
+from minidgm.boltzmann.state_sums import log_sum_states, too_many
 from minidgm.boltzmann.units import Bernoulli
 from minidgm.distributions import Bernoulli as Bits
-from minidgm.errors import IntractableError
-from minidgm.numerics import logsumexp, sigmoid_, softplus
+from minidgm.numerics import sigmoid_, softplus
 
 MAX_STATES = 2**20
 BLOCK = 2**20  # numbers of the precision matrices built at a time
@@ -158,16 +158,10 @@ class MeanCovarianceRBM(MeanCovariance):
         IntractableError
             Beyond 2^20 hidden states.
         """
-        total = 2**self.n_hidden
+        total = self.hidden.n_states(self.n_hidden)
         if total > MAX_STATES:
-            raise IntractableError(
-                f"exact log Z sums {total:.3g} hidden states, more than 2^20; use "
-                "minidgm.evaluation.ais(model) for an estimate"
-            )
-        double = self.with_params({name: value.astype("float64") for name, value in self.params.items()})
-        rows = max(1, BLOCK // self.n_visible**2)
-        blocks = []
-        for start in range(0, total, rows):
-            h = self.hidden.states(self.n_hidden, start, min(start + rows, total), xp=self.xp)
-            blocks.append(logsumexp(-double.hidden_free_energy(h)))
-        return logsumexp(self.xp.stack(blocks))
+            raise too_many(total, "hidden states", MAX_STATES)
+        double, rows = self.double(), max(1, BLOCK // self.n_visible**2)
+        return log_sum_states(
+            lambda h: -double.hidden_free_energy(h), self.hidden, self.n_hidden, self.xp, rows
+        )

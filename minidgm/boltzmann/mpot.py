@@ -154,7 +154,7 @@ class MeanProductOfStudentT(MeanCovariance):
                 f"log Z of {self.n_visible} visible units has no closed form (quadrature is for at most 2); "
                 "use minidgm.evaluation.ais(model) for an estimate"
             )
-        double = self.with_params({name: value.astype("float64") for name, value in self.params.items()})
+        double = self.double()
         xp, params = self.xp, double.params
         precision = xp.exp(params["visible_log_precision"])
         # The mean units move the mode by at most |W| / lambda; nothing is wider than the containing normal.

@@ -48,12 +48,12 @@ from minidgm.arguments import count, real
 from minidgm.backend import Generator, get_xp
 from minidgm.boltzmann.energy_model import same_rows
 from minidgm.boltzmann.slab_precisions import SlabPrecisions
+from minidgm.boltzmann.state_sums import log_sum_states, too_many
 from minidgm.boltzmann.units import Bernoulli, Gaussian
 from minidgm.distributions import Bernoulli as Bits
 from minidgm.distributions import Normal
 from minidgm.distributions.multivariate import MultivariateNormal
-from minidgm.errors import IntractableError
-from minidgm.numerics import logsumexp, softplus
+from minidgm.numerics import softplus
 from minidgm.parameters import Parameters
 
 LOG_2PI = 1.8378770664093453
@@ -239,20 +239,16 @@ class SpikeAndSlabRBM(SlabPrecisions):
         DataError
             Where a covariance is not positive definite, so that there is no model.
         """
-        total = 2**self.n_hidden
+        total = self.hidden.n_states(self.n_hidden)
         if total > MAX_STATES:
-            raise IntractableError(
-                f"exact log Z sums {total:.3g} states of the spikes, more than 2^20; use "
-                "minidgm.evaluation.ais(model) for an estimate"
-            )
-        double = self.with_params({name: value.astype("float64") for name, value in self.params.items()})
-        rows = max(1, BLOCK // self.n_visible**2)
-        blocks = []
-        for start in range(0, total, rows):
-            h = self.hidden.states(self.n_hidden, start, min(start + rows, total), xp=self.xp)
+            raise too_many(total, "states of the spikes", MAX_STATES)
+        double, rows = self.double(), max(1, BLOCK // self.n_visible**2)
+
+        def log_mass(h: Any) -> Any:
             double._check_definite(double.visible_precision(h), h)
-            blocks.append(logsumexp(-double.hidden_free_energy(h)))
-        return logsumexp(self.xp.stack(blocks))
+            return -double.hidden_free_energy(h)
+
+        return log_sum_states(log_mass, self.hidden, self.n_hidden, self.xp, rows)
 
     def log_prob(self, v: Any, log_partition: Any = None) -> Any:
         """log p(x) = -F(x) - log Z, [n], exact, nats; ``log_partition`` saves the enumeration."""

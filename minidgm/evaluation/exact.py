@@ -61,7 +61,7 @@ def exact_samples(model: Any, n: int, rng: Any = None) -> Any:
             f"exact samples need a side of at most 2^20 states, the smaller has {total:.3g}; "
             "use model.sample(n, rng, steps=...)"
         )
-    double = model.with_params({name: value.astype("float64") for name, value in model.params.items()})
+    double = model.double()
     total, free_energy = int(total), getattr(double, method)
     # Without a hidden free energy each visible state costs a row of all hidden states.
     step = BLOCK if hasattr(model, "hidden_free_energy") else max(1, min(BLOCK, TABLE >> model.n_hidden))

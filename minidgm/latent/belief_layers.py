@@ -35,7 +35,7 @@ class BeliefLayers:
     params: Any
     xp: Any
     check_data: Any
-    with_params: Any
+    double: Any
     zero_gradient: Any
 
     @property
@@ -130,7 +130,7 @@ class BeliefLayers:
                 f"this sums the 2^{widest} states of a layer, at most 2^{MAX_BITS} are enumerated; "
                 "use elbo(v, rng=...) or log_prob_estimate(v, rng, ...)"
             )
-        twin = self.with_params({name: value.astype("float64") for name, value in self.params.items()})
+        twin = self.double()
         rows = [v.astype("float64"), *(self.hidden.states(n, xp=self.xp) for n in widths)]
         message = scale * twin.log_above(rows[-1])
         for layer in range(self.n_inferred, 0, -1):

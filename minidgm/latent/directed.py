@@ -218,7 +218,7 @@ class DirectedModel(Model):
                 f"this sums {states:.3g} latent states, at most {MAX_STATES} are enumerated; "
                 "use elbo(x, rng) for a bound or log_prob_estimate(x, rng, n_samples) for an estimate"
             )
-        twin = self.with_params({name: value.astype("float64") for name, value in self.params.items()})
+        twin = self.double()
         xp, x = self.xp, x.astype("float64")
         every = self.latent.states(self.n_latent, xp=xp)
         m = every.shape[0]
