@@ -46,9 +46,13 @@ class DiagonalNormal:
         """Standard deviations, [..., d]."""
         return get_xp(self.log_variance).exp(0.5 * self.log_variance)
 
+    def at(self, noise: Any) -> Any:
+        """What normal noise [..., d] makes: mean + deviation times noise; traceable."""
+        return self.mean + self.deviation * noise
+
     def sample(self, rng: Any) -> Any:
-        """Draw once from each: mean + deviation times normal noise."""
-        return self.mean + self.deviation * rng.normal(self.mean.shape, dtype=str(self.mean.dtype))
+        """Draw once from each."""
+        return self.at(rng.normal(self.mean.shape, dtype=str(self.mean.dtype)))
 
     def log_prob(self, x: Any) -> Any:
         """Log-density of ``x``, summed over the last axis, nats."""

@@ -13,7 +13,9 @@ from minidgm.nn import Network, Reshape, describe
 from minidgm.nn.network import Scope
 from minidgm.parameters import Parameters
 
-__all__ = ["coder_params", "convolutional", "decoder_of", "dense", "encoder_of", "layers_of", "plain"]
+__all__ = [
+    "coder_params", "convolutional", "decoder_of", "dense", "encoder_of", "layered", "layers_of", "plain",
+]  # fmt: skip
 
 
 def layers_of(net: Any) -> list[Any]:
@@ -108,6 +110,38 @@ def dense(
     up = [item for width in hidden for item in (("dense", width), activation)]
     down = [item for width in reversed(hidden) for item in (("dense", width), activation)]
     return [*up, ("dense", codes * n_latent)], [*down, ("dense", outputs * n_visible)]
+
+
+def layered(
+    n_visible: int,
+    n_codes: Sequence[int],
+    hidden: Sequence[Sequence[int]],
+    activation: str = "tanh",
+    outputs: int = 1,
+) -> tuple[list[Any], list[Any]]:
+    """Dense encoders and decoders between the data and several layers of codes, from the data upward.
+
+    Parameters
+    ----------
+    n_visible : int
+    n_codes : sequence of int
+        Codes of each layer.
+    hidden : sequence of sequences of int
+        Widths between the data and the first codes, and from each layer to the next.
+    activation : str
+    outputs : int
+        Numbers of the lowest decoder for each visible column.
+
+    >>> encoders, decoders = layered(4, (3, 2), [(5,), ()])
+    >>> encoders[1], decoders[1]
+    ([('dense', 4)], [('dense', 6)])
+    """
+    below = [n_visible, *n_codes[:-1]]
+    each = [
+        dense(n, codes, widths, activation, outputs=2 if i else outputs)
+        for i, (n, codes, widths) in enumerate(zip(below, n_codes, hidden, strict=True))
+    ]
+    return [up for up, _ in each], [down for _, down in each]
 
 
 def convolutional(

@@ -112,8 +112,7 @@ class VAE(Walks, DirectedModel):
         self.visible = self.likelihood.visible
         self.n_latent, self.beta = count("n_latent", n_latent), real("beta", beta)
         self._build(encoder, decoder)
-        both = {"encoder": self.encoder, "decoder": self.decoder}
-        self.params = nets.coder_params(both, self.backend, self.dtype, seed)
+        self.params = nets.coder_params(self._nets(), self.backend, self.dtype, seed)
 
     def _build(self, encoder: Any, decoder: Any) -> None:
         """Set n_visible and the nets, whose shapes must meet."""
@@ -123,6 +122,10 @@ class VAE(Walks, DirectedModel):
         )
         wanted = f"a mean and a log-variance for each of n_latent={self.n_latent} codes"
         self.encoder = nets.encoder_of(encoder, self.n_visible, 2 * self.n_latent, wanted, self.decoder)
+
+    def _nets(self) -> dict[str, Network]:
+        """The nets by the names of their parameters."""
+        return {"encoder": self.encoder, "decoder": self.decoder}
 
     def config(self) -> dict[str, Any]:
         return {

@@ -51,8 +51,20 @@ def _grid(n_latent: int) -> tuple[np.ndarray, np.ndarray]:
 def _on_path(model: Any, v: np.ndarray, eps: np.ndarray, held: Any = None) -> tuple[Any, Any]:
     """log p(x, z) and log q(z | x) at z = mu + sigma eps, traced; ``held`` are q's parameters, held fixed."""
     q = model.recognition(v)
-    z = q.mean + q.deviation * eps
+    z = q.at(eps)
     return model.log_joint(v, z), (q if held is None else held).log_prob(z)
+
+
+def _log_prior(model: Any, z: Any) -> Any:
+    """log p(z): N(0, I), or what a model of several layers says."""
+    layered = getattr(model, "log_prior", None)
+    return -0.5 * (z * z + np.log(2.0 * np.pi)).sum(axis=1) if layered is None else layered(z)
+
+
+def _divergence(model: Any, v: np.ndarray, z: Any) -> Any:
+    """KL(q, p) in closed form; of several layers that of the highest alone, the others at the codes."""
+    layered = getattr(model, "divergence", None)
+    return model.kl(v) if layered is None else layered(v, z)
 
 
 @identity(
@@ -78,7 +90,7 @@ def joint_gradient(case: Case) -> Iterator[Comparison]:
     number="31a",
     equation="path_gradient(x, eps, w) = d/dtheta sum w (log p(x,z) - log q(z|x)), z = mu + sigma eps",
     source=f"{KINGMA}, eq. 6-10 and appendix B; autograd at replayed noise",
-    requires=("path_gradient", "log_joint", "recognition", "kl"),
+    requires=("path_gradient", "log_joint", "recognition", "paths"),
     likely_cause="sigma for log-variance in the chain rule, the KL's sign, or beta on one part of it only",
     largest=3.0,
     examples=15,
@@ -99,12 +111,11 @@ def path_gradient(case: Case) -> Iterator[Comparison]:
     )
 
     def analytic(model: Any) -> Any:
-        q = model.recognition(v)
-        total = -2.0 * (w.sum(axis=0) * model.kl(v)).sum()
+        q, total = model.recognition(v), 0.0
         for s in range(k):
-            z = q.mean + q.deviation * noise[s]
-            prior = -0.5 * (z * z + np.log(2.0 * np.pi)).sum(axis=1)
-            total = total + (w[s] * (model.log_joint(v, z) - prior)).sum()
+            z = q.at(noise[s])
+            likelihood = model.log_joint(v, z) - _log_prior(model, z)
+            total = total + (w[s] * (likelihood - 2.0 * _divergence(model, v, z))).sum()
         return total
 
     yield from gradients(
@@ -126,7 +137,7 @@ def path_gradient(case: Case) -> Iterator[Comparison]:
     number="31b",
     equation="Reparameterization().gradient = -d/dtheta mean_i (log p(x_i|z_i) - beta KL_i), noise replayed",
     source=f"{KINGMA}, eq. 10",
-    requires=("paths", "log_joint", "recognition", "kl"),
+    requires=("paths", "log_joint", "recognition"),
     likely_cause="a sum for the mean over the batch, draws summed in place of averaged, or beta left out",
     largest=3.0,
     examples=10,
@@ -141,12 +152,11 @@ def reparameterized_bound(case: Case) -> Iterator[Comparison]:
     beta = case.model.beta
 
     def loss(model: Any) -> Any:
-        q = model.recognition(v)
-        total = beta * model.kl(v).mean()
+        q, total = model.recognition(v), 0.0
         for s in range(k):
-            z = q.mean + q.deviation * noise[s]
-            prior = -0.5 * (z * z + np.log(2.0 * np.pi)).sum(axis=1)
-            total = total - (model.log_joint(v, z) - prior).mean() / k
+            z = q.at(noise[s])
+            likelihood = model.log_joint(v, z) - _log_prior(model, z)
+            total = total - (likelihood - beta * _divergence(model, v, z)).mean() / k
         return total
 
     yield equal(metrics["loss"], host(loss(case.reference)), "loss")
@@ -218,6 +228,31 @@ def divergence(case: Case) -> tuple[Any, Any]:
         log_prior = -0.5 * (z * z + np.log(2.0 * np.pi)).sum(axis=1)
         right = right + mass * (q.log_prob(z) - log_prior)
     return case.call("kl", v), right
+
+
+@identity(
+    name="divergence of the highest layer",
+    number="31c",
+    equation="divergence(x, z) = E[log q(z|x) - log p(z)] over z_L ~ q(z_L | z_(L-1)), by quadrature",
+    source=f"{KINGMA}, appendix B, given the codes below",
+    requires=("divergence", "recognition", "log_prior", "split", "up"),
+    likely_cause="the highest layer counted twice, or log p(z_(L-1) | z_L) taken into its closed form",
+    largest=3.0,
+    applies=_codes,
+)
+def divergence_of_the_highest(case: Case) -> tuple[Any, Any]:
+    v, model = case.visible(), case.reference
+    q = model.recognition(v)
+    z = q.at(_noise(case, len(v), 1)[0])
+    codes = model.split(z)
+    highest = model.up(len(codes), codes[-2] if len(codes) > 1 else v)[0]
+
+    def at_codes(top: np.ndarray) -> np.ndarray:
+        return highest.log_prob(top) + 0.5 * (top * top + np.log(2.0 * np.pi)).sum(axis=1)
+
+    nodes, masses = _grid(codes[-1].shape[1])
+    mean = sum(mass * at_codes(highest.at(node)) for node, mass in zip(nodes, masses, strict=True))
+    return case.call("divergence", v, z), q.log_prob(z) - model.log_prior(z) - at_codes(codes[-1]) + mean
 
 
 @identity(
