@@ -9,7 +9,7 @@ derivative in the parameters of q, -E_q[d log q], is that zero too. The baseline
 |---|---|
 | None, or a number c | 0, or c |
 | "mean" | running mean of the signal, as it was before this batch |
-| "input" | c + C(x_i): running mean, and a small net that regresses the signal (NVIL) |
+| "input" | c + C(x_i): running mean, and a small net that regresses the signal on centered rows (NVIL) |
 | "leave_one_out" | mean of log w over the other k - 1 draws of the same row |
 
 | configurations | weights |
@@ -18,7 +18,9 @@ derivative in the parameters of q, -E_q[d log q], is that zero too. The baseline
 | (x, z_s) for log q | (log w_s - b)/(n k), divided by max(1, running deviation) if ``normalize`` |
 
 NVIL (Mnih and Gregor 2014) is ``baseline="input"`` with ``normalize``: the division changes the length of q's
-gradient, from batch to batch by a factor that does not see the draws, and nothing else.
+gradient, from batch to batch by a factor that does not see the draws, and nothing else. Running figures are
+those before the batch. The first batch is drawn once more to start them: a signal of hundreds of nats with no
+baseline, be it of a single step, stays for a thousand steps in the averages by which Adam divides.
 """
 
 from __future__ import annotations
@@ -78,7 +80,7 @@ class Reinforce(WeightedDraws):
         *,
         normalize: bool | None = None,
         units: int = 100,
-        learning_rate: float = 0.01,
+        learning_rate: float = 0.1,
         weight_decay: float = 0.0,
     ):
         fixed = baseline is None or (isinstance(baseline, Real) and not isinstance(baseline, bool))
@@ -89,9 +91,14 @@ class Reinforce(WeightedDraws):
         self.normalize = baseline == "input" if normalize is None else bool(normalize)
         self.learning_rate = real("learning_rate", learning_rate)
 
+    def estimate(self, model: Any, batch: Any, rng: Any, grads: Any) -> dict[str, Any]:
+        if self._tracks and "count" not in self._state:
+            self._track(model.draw(batch, self.k, rng, self._scratch).log_weights)
+        return super().estimate(model, batch, rng, grads)
+
     def weigh(self, model: Any, batch: Any, log_w: Any) -> tuple[Any, Any, dict[str, Any]]:
         xp, state, dtype = get_xp(log_w), self._state, log_w.dtype
-        signal, hidden = log_w, None
+        signal, centered = log_w, None
         if isinstance(self.baseline, Real):
             signal = log_w - float(self.baseline)
         elif self.baseline == "leave_one_out":
@@ -99,33 +106,37 @@ class Reinforce(WeightedDraws):
         elif self.baseline is not None:
             if self.baseline == "input":
                 self._start_net(batch)
-                hidden = xp.tanh(batch @ state["net_U"] + state["net_a"])
+                centered = batch - state["net_x"]
+                hidden = xp.tanh(centered @ state["net_U"] + state["net_a"])
                 signal = signal - hidden @ state["net_v"]
-            if "mean" in state:
-                signal = signal - state["mean"].astype(dtype)
+            signal = signal - state["mean"].astype(dtype)
         scaled = signal
-        if self.normalize and "variance" in state:
+        if self.normalize:
             scaled = signal / xp.sqrt(xp.maximum(state["variance"], 1.0)).astype(dtype)
-        self._track(signal)
-        if hidden is not None:
-            self._regress(batch, hidden, scaled)
+        if self._tracks:
+            self._track(signal)
+        if centered is not None:
+            self._regress(centered, hidden, scaled)
         metrics = {"loss": -log_w.mean(), "signal": xp.sqrt((signal * signal).mean())}
         return xp.full_like(log_w, 1.0 / self.k), scaled / self.k, metrics
 
     def _start_net(self, batch: Any) -> None:
-        """Make the net's parameters on the first call: C = 0 at the start."""
+        """Make the net's parameters on the first call: C = 0 at the start, rows less their mean there."""
         state, width = self._state, batch.shape[1]
         if "net_U" not in state:
             backend, dtype = self._grads.backend, self._grads.dtype
             U = Generator(0).normal((width, self.units), "float64") / width**0.5
+            state["net_x"] = batch.mean(axis=0)
             state["net_U"] = asarray(U, backend, dtype)
             state["net_a"] = get_xp(batch).zeros(self.units, dtype=dtype)
             state["net_v"] = get_xp(batch).zeros(self.units, dtype=dtype)
 
+    @property
+    def _tracks(self) -> bool:
+        return self.normalize or self.baseline in ("mean", "input")
+
     def _track(self, signal: Any) -> None:
         """Move the running mean of log w (through what is left of it) and the running variance."""
-        if not self.normalize and self.baseline not in ("mean", "input"):
-            return
         state = self._state
         seen = state["count"] = state.get("count", 0) + 1
         rate = max(RATE, 1.0 / seen)
@@ -136,14 +147,14 @@ class Reinforce(WeightedDraws):
             state["mean"] = rate * left if seen == 1 else state["mean"] + rate * left
         state["variance"] = spread if seen == 1 else state["variance"] + rate * (spread - state["variance"])
 
-    def _regress(self, batch: Any, hidden: Any, scaled: Any) -> None:
+    def _regress(self, x: Any, hidden: Any, scaled: Any) -> None:
         """One gradient step of the mean of signal^2 / (2 scale) in the net's parameters.
 
-        C = v.tanh(x U + a): dC/dv = t, dC/da = v (1 - t^2), dC/dU = x times that.
+        C = v.tanh(x U + a) of centered x: dC/dv = t, dC/da = v (1 - t^2), dC/dU = x times that.
         """
         state, dtype = self._state, hidden.dtype
-        step = (self.learning_rate / batch.shape[0]) * scaled.mean(axis=0).astype(dtype)  # [n]
+        step = (self.learning_rate / x.shape[0]) * scaled.mean(axis=0).astype(dtype)  # [n]
         back = (step[:, None] * state["net_v"]) * (1.0 - hidden * hidden)
         state["net_v"] = state["net_v"] + step @ hidden
         state["net_a"] = state["net_a"] + back.sum(axis=0)
-        state["net_U"] = state["net_U"] + batch.T @ back
+        state["net_U"] = state["net_U"] + x.T @ back

@@ -11,6 +11,7 @@ from minidgm import DBN, RBM, BidirectionalHelmholtz, Generator, SigmoidBeliefNe
 from minidgm.backend import asarray, get_backend, to_numpy
 from minidgm.checks.exhaustive import Replay
 from minidgm.checks.strict import count_host_reads
+from minidgm.evaluation import gradient_moments
 from minidgm.objectives import (
     BidirectionalImportance,
     Reinforce,
@@ -140,20 +141,44 @@ def test_metrics_say_what_they_are():
     assert float(metrics["loss"]) == pytest.approx(-2.0 * np.log(np.sqrt(w).mean(axis=0)).mean())
 
 
-def test_running_baseline_is_the_mean_of_what_was():
+def test_running_figures_are_those_of_what_was():
+    """Mean and deviation of the batches before; the first is drawn once more to begin with."""
     model, x = net(dtype="float64"), rows(50, dtype="float64")
-    objective = Reinforce("mean")
-    means = []
-    for seed in range(3):
-        means.append(model.draw(x, 1, Generator(seed)).log_weights.mean())
-        objective.gradient(model, x, Generator(seed))
-    assert objective.state["count"] == 3
+    objective, means, spreads = Reinforce("mean", 2, normalize=True), [], []
+    for seed in range(4):
+        rng = Generator(seed)
+        if not seed:
+            look = model.draw(x, 2, rng).log_weights
+            means, spreads = [look.mean()], [look.var()]
+        drawn = model.draw(x, 2, rng)
+        signal, scale = drawn.log_weights - np.mean(means), max(1.0, np.mean(spreads) ** 0.5)
+        grads, metrics = objective.gradient(model, x, Generator(seed))
+        assert float(metrics["signal"]) == pytest.approx(np.sqrt((signal**2).mean()))
+        part = drawn.log_recognition_gradient(-signal / (2 * 50 * scale))
+        np.testing.assert_allclose(grads["R1"], part["R1"], atol=1e-12)
+        means.append(drawn.log_weights.mean())
+        spreads.append(drawn.log_weights.var())
+    assert objective.state["count"] == 5
     assert float(objective.state["mean"]) == pytest.approx(np.mean(means))
-    first = Reinforce("mean")
-    plain, centered = (
-        to_numpy(o.gradient(model, x, Generator(9))[0].buffer).copy() for o in (Reinforce(None), first)
-    )
-    np.testing.assert_array_equal(plain, centered)  # nothing known yet: nothing subtracted
+    assert float(objective.state["variance"]) == pytest.approx(np.mean(spreads))
+
+
+@pytest.mark.parametrize("baseline", ["mean", "input"])
+def test_the_first_step_is_unbiased_and_no_larger_than_others(baseline):
+    """Hundreds of nats that all draws share leave no trace in the first gradient."""
+    tiny = net(dtype="float64", sizes=(2, 1))
+    moments = gradient_moments(tiny, [Reinforce(baseline, units=2, normalize=False)], np.eye(2)[:1])
+    assert moments[0].bias < 1e-8
+    model, x = net(dtype="float64"), rows(50, dtype="float64")
+    model.params["b0"][...] = 0.0
+    lengths = []
+    for shift in (0.0, -300.0):
+        model.params["b2"][...] = shift  # top bits that q draws cost 300 nats each
+        model.params["r2"][...] = 30.0  # and q draws them always
+        objective = Reinforce(baseline, 2)
+        grads, _ = objective.gradient(model, x, Generator(1))
+        lengths.append(abs(grads["R1"]).max())
+    assert lengths[1] == pytest.approx(lengths[0], rel=1e-6)
 
 
 def test_the_input_baseline_learns_the_signal():
@@ -175,20 +200,21 @@ def test_the_step_of_the_input_baseline_is_its_gradient():
 
     model, x, rng = net(dtype="float64"), rows(6, dtype="float64"), np.random.default_rng(4)
     start = {"net_U": rng.normal(size=(4, 3)), "net_a": rng.normal(size=3), "net_v": rng.normal(size=3)}
+    mean = rng.normal(size=4)
     running = {"mean": np.asarray(-2.0), "variance": np.asarray(9.0), "count": 4}
     objective = Reinforce("input", 2, units=3, learning_rate=0.1)
-    objective.set_state({**start, **running})
+    objective.set_state({**start, **running, "net_x": mean})
     objective.gradient(model, x, Generator(7))
     log_w = model.draw(x, 2, Generator(7)).log_weights
 
     def loss(net):
-        signal = log_w + 2.0 - anp.dot(anp.tanh(anp.dot(x, net["net_U"]) + net["net_a"]), net["net_v"])
+        signal = log_w + 2.0 - anp.dot(anp.tanh(anp.dot(x - mean, net["net_U"]) + net["net_a"]), net["net_v"])
         return anp.mean(signal**2) / (2.0 * 3.0)
 
     slope = grad(loss)(start)
     for key, value in start.items():
         np.testing.assert_allclose(objective.state[key], value - 0.1 * slope[key], atol=1e-12)
-    hidden = np.tanh(x @ start["net_U"] + start["net_a"])
+    hidden = np.tanh((x - mean) @ start["net_U"] + start["net_a"])
     signal = log_w + 2.0 - hidden @ start["net_v"]
     assert float(objective.state["mean"]) == pytest.approx(-2.0 + 0.2 * signal.mean())
     assert float(objective.state["variance"]) == pytest.approx(9.0 + 0.2 * (signal.var() - 9.0))

@@ -67,6 +67,7 @@ def nvil(case: Case) -> Iterator[Comparison]:
         "mean": case.device(np.asarray(-1.5)),
         "variance": case.device(np.asarray(4.0)),
         "count": 3,
+        "net_x": case.device(rng.normal(size=v.shape[1])),
         "net_U": case.device(rng.normal(size=(v.shape[1], 3))),
         "net_a": case.device(rng.normal(size=3)),
         "net_v": case.device(rng.normal(size=3)),
