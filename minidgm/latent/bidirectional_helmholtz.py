@@ -38,7 +38,8 @@ class BidirectionalHelmholtz(SigmoidBeliefNet):
     """The geometric mean of a sigmoid belief net and its recognition net.
 
     ``log_joint``, ``log_recognition``, ``dream`` and the gradients are those of p and q; ``log_prob``,
-    ``log_prob_bound``, ``log_prob_estimate`` and ``sample`` are those of p*.
+    ``log_prob_bound``, ``log_prob_estimate`` and ``sample`` are those of p*. ``elbo`` bounds both:
+    E_q[log w] <= log p~(x), by Jensen.
 
     Parameters
     ----------
@@ -111,10 +112,6 @@ class BidirectionalHelmholtz(SigmoidBeliefNet):
         if log_partition is None:
             log_partition = self.log_partition_estimate(rng, n_samples)
         return 2.0 * (logsumexp(0.5 * log_w, axis=0) - math.log(n_samples)) - log_partition
-
-    def elbo(self, x: Any, rng: Any = None, n_samples: int = 1) -> Any:
-        """E_q[log w] <= log p~(x) <= log p*(x), [n], nats, by Jensen: as for `SigmoidBeliefNet`."""
-        return super().elbo(x, rng, n_samples)
 
     def sample(self, n: int, rng: Generator | int | None = None, steps: int = STEPS) -> Any:
         """Draw x [n, n_visible] from p*: n chains of ``steps`` independent proposals (x, z) ~ p, z' ~ q.

@@ -16,11 +16,9 @@ Self-normalized, hence biased by O(1/k); sqrt(w) varies less than the w of rewei
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from minidgm.numerics import logsumexp
-from minidgm.objectives.weighted_draws import WeightedDraws, normalized
+from minidgm.objectives.weighted_draws import WeightedDraws, importance_metrics, normalized
 
 __all__ = ["BidirectionalImportance"]
 
@@ -56,5 +54,5 @@ class BidirectionalImportance(WeightedDraws):
     def weigh(self, model: Any, batch: Any, log_w: Any) -> tuple[Any, Any, dict[str, Any]]:
         half = 0.5 * log_w
         u = normalized(half)
-        loss = 2.0 * (math.log(self.k) - logsumexp(half, axis=0).mean())
-        return u, u, {"loss": loss, "effective_samples": (1.0 / (u * u).sum(axis=0)).mean()}
+        metrics = importance_metrics(half, u)
+        return u, u, {**metrics, "loss": 2.0 * metrics["loss"]}

@@ -21,8 +21,7 @@ from typing import Any
 
 from minidgm.backend import get_xp
 from minidgm.numerics import logsumexp
-from minidgm.objectives.wake_sleep import importance_metrics
-from minidgm.objectives.weighted_draws import WeightedDraws, normalized
+from minidgm.objectives.weighted_draws import WeightedDraws, importance_metrics, normalized
 
 __all__ = ["Vimco"]
 

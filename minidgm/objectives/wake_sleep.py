@@ -23,13 +23,11 @@ Both are self-normalized importance sampling: biased by O(1/k), and for k = 1 th
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from minidgm.backend import get_xp
 from minidgm.errors import unknown
-from minidgm.numerics import logsumexp
-from minidgm.objectives.weighted_draws import WeightedDraws, normalized
+from minidgm.objectives.weighted_draws import WeightedDraws, importance_metrics, normalized
 
 __all__ = ["ReweightedWakeSleep", "WakeSleep"]
 
@@ -120,11 +118,3 @@ class ReweightedWakeSleep(WeightedDraws):
         if self.phase != "wake":
             self.add_dreams(model, batch.shape[0], 1.0 if self.phase == "sleep" else 0.5, rng, grads)
         return metrics
-
-
-def importance_metrics(log_w: Any, u: Any) -> dict[str, Any]:
-    """Metrics of k weighted draws: minus the k-sample bound, and the effective number of samples."""
-    return {
-        "loss": math.log(log_w.shape[0]) - logsumexp(log_w, axis=0).mean(),
-        "effective_samples": (1.0 / (u * u).sum(axis=0)).mean(),
-    }

@@ -16,6 +16,7 @@ log w_si = log p(x_i, z_si) - log q(z_si | x_i):
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from minidgm.arguments import count
@@ -23,7 +24,7 @@ from minidgm.backend import get_xp
 from minidgm.numerics import logsumexp
 from minidgm.objectives.base import Objective
 
-__all__ = ["WeightedDraws", "normalized"]
+__all__ = ["WeightedDraws", "importance_metrics", "normalized"]
 
 
 class WeightedDraws(Objective):
@@ -35,12 +36,6 @@ class WeightedDraws(Objective):
         super().__init__(weight_decay=weight_decay)
         self.k = count("k", k, low)
         self._part: Any = None
-
-    @classmethod
-    def obstacle(cls, model: Any) -> str | None:
-        """Say why this objective cannot train a model, or None if it can."""
-        missing = [name for name in cls.needs if not hasattr(model, name)]
-        return f"it has no {', '.join(missing)}" if missing else None
 
     def weigh(self, model: Any, batch: Any, log_w: Any) -> tuple[Any, Any, dict[str, Any]]:
         """Return u and c of the table above, [k, n] each (c may be None), and the metrics."""
@@ -59,10 +54,13 @@ class WeightedDraws(Objective):
 
     def part(self, model: Any) -> Any:
         """A buffer of the parameters' layout for a second gradient."""
-        if self._part is None or self._part.shapes != model.params.shapes:
-            self._part = model.params.like()
-        if (self._part.backend, self._part.dtype) != (model.params.backend, model.params.dtype):
-            self._part = model.params.like()
+        params, part = model.params, self._part
+        if part is None or (part.shapes, part.backend, part.dtype) != (
+            params.shapes,
+            params.backend,
+            params.dtype,
+        ):
+            self._part = params.like()
         return self._part
 
     def add_dreams(self, model: Any, n: int, scale: float, rng: Any, grads: Any) -> None:
@@ -75,3 +73,11 @@ class WeightedDraws(Objective):
 def normalized(log_w: Any) -> Any:
     """Weights w_s / sum_s w_s of the draws of each row, [k, n], from their logarithms."""
     return get_xp(log_w).exp(log_w - logsumexp(log_w, axis=0))
+
+
+def importance_metrics(log_w: Any, u: Any) -> dict[str, Any]:
+    """Metrics of k weighted draws: minus the k-sample bound, and the effective number of samples."""
+    return {
+        "loss": math.log(log_w.shape[0]) - logsumexp(log_w, axis=0).mean(),
+        "effective_samples": (1.0 / (u * u).sum(axis=0)).mean(),
+    }
