@@ -1,16 +1,20 @@
-r"""Gumbel-softmax, for bits the binary concrete distribution (Jang et al. 2017; Maddison et al. 2017).
+r"""Gumbel-softmax, the concrete distribution (Jang, Gu & Poole 2017; Maddison, Mnih & Teh 2017).
 
-    z = 1[a + g > 0],   g = log u - log(1 - u),   u ~ U(0, 1)          P(z = 1) = sigmoid(a)
-    y = sigmoid((a + g)/tau)                                           -> z as tau -> 0
+    z = one-hot(argmax (a + g)),  g = -log(-log u),   u ~ U(0, 1)        P(z = e_j) = softmax(a)_j
+    y = softmax((a + g)/tau)                                             -> z as tau -> 0
 
-A difference of two Gumbel numbers is logistic: hence g. y moves with a, so that f(y) has a gradient through
-its path, f'(y) y (1 - y)/tau. It is the exact gradient of E[f(y)], hence biased for E[f(z)]: the bias goes
-to 0 with tau, and the variance up like 1/tau. With ``hard`` f is taken at z and the slope of y kept.
+and for bits z = 1[a + g > 0], y = sigmoid((a + g)/tau) with the logistic g = log u - log(1 - u), the
+difference of two Gumbel numbers. y moves with a, so that f(y) has a gradient through its path,
+
+    (dy/da)^T f'(y) = y (1 - y) f'(y)/tau for a bit,      y (f'(y) - y . f'(y))/tau in a group.
+
+It is the exact gradient of E[f(y)], hence biased for E[f(z)]: the bias goes to 0 with tau, and the variance
+up like 1/tau. With ``hard`` f is taken at z and the slope of y kept.
 
 | configurations | weights |
 |---|---|
 | (x, y_s) for log p, or (x, z_s) if hard | 1/(n k) |
-| fields of q (pathwise) | f'(y_s) y_s (1 - y_s)/(n k tau) |
+| fields of q (pathwise) | (dy_s/da)^T f'(y_s)/(n k) |
 """
 
 from __future__ import annotations
@@ -19,15 +23,14 @@ import math
 from typing import Any
 
 from minidgm.arguments import real
-from minidgm.backend import get_xp
-from minidgm.numerics import sigmoid
-from minidgm.objectives.relaxed_bits import RelaxedBits, logistic
+from minidgm.objectives.relaxations import noise_for
+from minidgm.objectives.relaxed_codes import RelaxedCodes, slopes
 
 __all__ = ["GumbelSoftmax"]
 
 
-class GumbelSoftmax(RelaxedBits):
-    """Bits relaxed at a temperature that may fall: tau_t = max(lowest, temperature exp(-decay t)).
+class GumbelSoftmax(RelaxedCodes):
+    """Bits or one-hot groups relaxed at a temperature that may fall: tau_t = max(lowest, temperature exp(-decay t)).
 
     Parameters
     ----------
@@ -40,13 +43,13 @@ class GumbelSoftmax(RelaxedBits):
     decay : float
         Rate a step; 0 keeps the temperature.
     hard : bool
-        Evaluate log p at bits, and go back through the relaxed ones.
+        Evaluate log p at hard codes, and go back through the relaxed ones.
     weight_decay
         See `Objective`.
 
     Notes
     -----
-    Metrics: ``loss``, minus the mean of f less the entropy of q, nats: of the bits if ``hard``, else of the
+    Metrics: ``loss``, minus the mean of f less the entropy of q, nats: of the codes if ``hard``, else of the
     relaxed model, which bounds nothing.
 
     Examples
@@ -78,9 +81,9 @@ class GumbelSoftmax(RelaxedBits):
     def slope(self, model: Any, x: Any, a: Any, rng: Any) -> tuple[Any, Any, Any]:
         step = self._state.get("step", 0)
         self._state["step"] = step + 1
-        tau = self.at(step)
-        noisy = a + logistic(rng, a.shape, a.dtype)[1]
-        y = sigmoid(noisy * (1.0 / tau))
-        z = get_xp(a).where(noisy > 0.0, 1.0, 0.0).astype(a.dtype) if self.hard else y
-        d = model.log_joint_input_gradient(x, z) * y * (1.0 - y) * (1.0 / tau)
-        return z, d, model.log_joint(x, z)
+        tau, noise = self.at(step), noise_for(model.latent)
+        noisy = noise.noisy(a, rng)
+        y = noise.relaxed(noisy, tau)
+        z = noise.hard(noisy) if self.hard else y
+        f, d = slopes(model, x, z)
+        return z, noise.backward(d, y, tau), f

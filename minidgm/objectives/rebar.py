@@ -1,22 +1,19 @@
 r"""REBAR: a score-function estimate whose noise a relaxed twin takes away (Tucker et al. 2017).
 
-Let y = sigmoid((a + g)/tau) relax z = 1[a + g > 0], and y~ the same with noise drawn anew *given* z. Then
+Let y relax z = hard(a + g) at a temperature, and y~ the same with noise drawn anew *given* z. Then
 
     dE[f(z)]/da = E[(f(z) - c f(y~)) d log q(z)/da + c df(y)/da - c df(y~)/da]       for every c and tau,
 
-for E[f(y)] = E_z E[f(y~) | z], whose derivative has a score part and a path part. Where f(y~) follows f(z),
-little is left of the signal; the last two terms are paths, whose noise grows as tau falls. How much c and tau
-help depends on f between the bits: `minidgm.evaluation.gradient_moments` measures it.
-
-Given z, u is uniform on its side of 1 - s, s = sigmoid(a). With v ~ U(0, 1),
-
-    u~ = 1 - s (1 - v) if z = 1,  v (1 - s) if z = 0,      a + g~ = a + log u~ - log(1 - u~)
-    d(a + g~)/da = 1 - (1 - s)/u~ if z = 1,  1 - s/(1 - u~) if z = 0
+for E[f(y)] = E_z E[f(y~) | z], whose derivative has a score part and a path part; d log q(z)/da = z - m with
+the means m of q. Where f(y~) follows f(z), little is left of the signal; the last two terms are paths, whose
+noise grows as tau falls. How much c and tau help depends on f between the codes:
+`minidgm.evaluation.gradient_moments` measures it. The noise given z, and its derivative in a, for bits and
+one-hot groups: `minidgm.objectives.relaxations`.
 
 | configurations | weights |
 |---|---|
 | (x, z_s) for log p | 1/(n k) |
-| fields of q (score) | (f(z_s) - c f(y~_s)) (z_s - s)/(n k) |
+| fields of q (score) | (f(z_s) - c f(y~_s)) (z_s - m)/(n k) |
 | fields of q (pathwise) | c (f'(y_s) dy_s/da - f'(y~_s) dy~_s/da)/(n k) |
 """
 
@@ -25,14 +22,13 @@ from __future__ import annotations
 from typing import Any
 
 from minidgm.arguments import real
-from minidgm.backend import get_xp
-from minidgm.numerics import sigmoid
-from minidgm.objectives.relaxed_bits import SMALLEST, RelaxedBits, logistic
+from minidgm.objectives.relaxations import noise_for
+from minidgm.objectives.relaxed_codes import RelaxedCodes, slopes
 
 __all__ = ["Rebar"]
 
 
-class Rebar(RelaxedBits):
+class Rebar(RelaxedCodes):
     """Unbiased at any temperature, with the noise of a relaxation.
 
     Parameters
@@ -68,19 +64,13 @@ class Rebar(RelaxedBits):
         self.strength = real("strength", strength)
 
     def slope(self, model: Any, x: Any, a: Any, rng: Any) -> tuple[Any, Any, Any]:
-        xp, c, rate = get_xp(a), self.strength, 1.0 / self.temperature
-        noisy = a + logistic(rng, a.shape, a.dtype)[1]
-        on = noisy > 0.0
-        z, s = xp.where(on, 1.0, 0.0).astype(a.dtype), sigmoid(a)
-        v, _ = logistic(rng, a.shape, a.dtype)
-        off = sigmoid(-a)
-        u = xp.maximum(xp.where(on, 1.0 - s * (1.0 - v), v * off), SMALLEST)
-        rest = xp.maximum(xp.where(on, s * (1.0 - v), 1.0 - v * off), SMALLEST)
-        again = a + xp.log(u) - xp.log(rest)
-        moved = 1.0 - xp.where(on, off / u, s / rest)  # d again/da
-        y, twin = sigmoid(noisy * rate), sigmoid(again * rate)
-        f = model.log_joint(x, z)
-        signal = f - c * model.log_joint(x, twin)
-        path = model.log_joint_input_gradient(x, y) * y * (1.0 - y)
-        path = path - model.log_joint_input_gradient(x, twin) * twin * (1.0 - twin) * moved
-        return z, signal[:, None] * (z - s) + c * rate * path, f
+        c, tau, noise = self.strength, self.temperature, noise_for(model.latent)
+        noisy = noise.noisy(a, rng)
+        z = noise.hard(noisy)
+        again, cache = noise.again(a, z, rng)
+        y, twin = noise.relaxed(noisy, tau), noise.relaxed(again, tau)
+        f, (at_twin, down) = model.log_joint(x, z), slopes(model, x, twin)
+        path = noise.backward(slopes(model, x, y)[1], y, tau)
+        path = path - noise.again_backward(noise.backward(down, twin, tau), cache)
+        score = z - model.latent.distribution(a).mean
+        return z, (f - c * at_twin)[:, None] * score + c * path, f

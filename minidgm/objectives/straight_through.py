@@ -1,14 +1,15 @@
-r"""Straight-through: the slope of f at a drawn bit, as if the bit were its mean (Bengio et al. 2013).
+r"""Straight-through: the slope of f at a drawn code, as if the code were its mean (Bengio et al. 2013).
 
-    E[estimate of dE[f]/da] = s (1 - s) E_q[f'(z)],        where   dE[f]/da = s (1 - s) E_q[f(z, 1) - f(z, 0)]
+    E[estimate of dE[f]/da] = C E_q[f'(z)],    C = dm/da, the covariance of q: s (1 - s) for a bit
 
-with f(z, b) the value when bit j is b. For a linear f both agree. Otherwise the slope at the ends stands for
-the difference between them, and no temperature cures that.
+where, for bits, dE[f]/da = s (1 - s) E_q[f(z, 1) - f(z, 0)] with f(z, b) the value when bit j is b. For a
+linear f both agree, for groups too. Otherwise the slope at the ends stands for the difference between them,
+and no temperature cures that.
 
 | configurations | weights |
 |---|---|
 | (x, z_s), z_s ~ q, for log p | 1/(n k) |
-| fields of q (pathwise) | f'(z_s) s (1 - s)/(n k) |
+| fields of q (pathwise) | C f'(z_s)/(n k) |
 """
 
 from __future__ import annotations
@@ -16,23 +17,22 @@ from __future__ import annotations
 from typing import Any
 
 from minidgm.errors import unknown
-from minidgm.numerics import sigmoid
-from minidgm.objectives.relaxed_bits import RelaxedBits
+from minidgm.objectives.relaxed_codes import RelaxedCodes, slopes
 
 __all__ = ["StraightThrough"]
 
-SLOPES = ("sigmoid", "identity")
+SLOPES = ("mean", "identity")
 
 
-class StraightThrough(RelaxedBits):
+class StraightThrough(RelaxedCodes):
     """Biased, of little noise, without a parameter.
 
     Parameters
     ----------
     k : int
         Draws a row.
-    through : {"sigmoid", "identity"}
-        Slope of the bit in its field: that of its mean, s (1 - s), or 1.
+    through : {"mean", "identity"}
+        Slope of the code in its field: that of its mean, for a bit s (1 - s), or 1.
     weight_decay
         See `Objective`.
 
@@ -50,14 +50,14 @@ class StraightThrough(RelaxedBits):
     ['loss']
     """
 
-    def __init__(self, k: int = 1, through: str = "sigmoid", *, weight_decay: float = 0.0):
+    def __init__(self, k: int = 1, through: str = "mean", *, weight_decay: float = 0.0):
         super().__init__(k, weight_decay=weight_decay)
         if through not in SLOPES:
             raise unknown("slope", through, SLOPES)
         self.through = through
 
     def slope(self, model: Any, x: Any, a: Any, rng: Any) -> tuple[Any, Any, Any]:
-        z = rng.bernoulli_from_logits(a)
-        d = model.log_joint_input_gradient(x, z)
-        s = sigmoid(a)
-        return z, d * s * (1.0 - s) if self.through == "sigmoid" else d, model.log_joint(x, z)
+        q = model.latent.distribution(a)
+        z = q.sample(rng)
+        f, d = slopes(model, x, z)
+        return z, q.mean_jvp(d) if self.through == "mean" else d, f

@@ -1,4 +1,4 @@
-"""Identity 29: gradients through bits by slopes, straight-through, relaxed, and corrected."""
+"""Identity 29: gradients through bits and one-hot groups by slopes, straight-through, relaxed, corrected."""
 
 from __future__ import annotations
 
@@ -48,13 +48,27 @@ def integrated(case: Case, objective: Any, v: np.ndarray, draws: int) -> dict[st
     return run_on(case, objective, np.tile(v, (POINTS, 1)))(rng)
 
 
+def mean_and_entropy(a: Any, states: int) -> tuple[Any, Any]:
+    """Means [n, d] of bits (``states`` 1) or one-hot groups in fields a, and their entropy; traceable."""
+    import autograd.numpy as anp
+
+    if states == 1:
+        s = 1.0 / (1.0 + anp.exp(-a))
+        return s, anp.sum(anp.logaddexp(0.0, a) - a * s)
+    groups = anp.reshape(a, (len(a), -1, states))
+    top = anp.max(groups, axis=2, keepdims=True)
+    log_s = groups - top - anp.log(anp.sum(anp.exp(groups - top), axis=2, keepdims=True))
+    s = anp.exp(log_s)
+    return anp.reshape(s, (len(a), -1)), -anp.sum(s * log_s)
+
+
 @identity(
     name="straight-through",
     number="29",
-    equation="E[StraightThrough] = -sum_z q(z) [d log p, and f'(z) s(1-s) + dH/da through a]",
+    equation="E[StraightThrough] = -sum_z q(z) [d log p, and f'(z) dm/da + dH/da through a]",
     source="Bengio, Leonard and Courville (2013), Estimating or propagating gradients through neurons",
     requires=SLOPES,
-    likely_cause="the slope of p in x, an entropy with the wrong sign, or s(1-s) left out",
+    likely_cause="the slope of p in x, an entropy with the wrong sign, or dm/da left out",
     largest=3.0,
     examples=3,
     applies=trained_by("StraightThrough"),
@@ -66,13 +80,12 @@ def straight_through(case: Case) -> Iterator[Comparison]:
     rows = np.tile(v, (len(case.H), 1))
     q = np.exp(tables(case, v)[1][0])
     slopes = oracle.derivative(lambda z: anp.sum(case.reference.log_joint(rows, z)), case.H)
-    for through in ("sigmoid", "identity"):
+    for through in ("mean", "identity"):
 
         def loss(m: Any, through: str = through) -> Any:
             a = m.latent_field(v)
-            s = 1.0 / (1.0 + anp.exp(-a))
-            entropy = anp.sum(anp.logaddexp(0.0, a) - a * s)
-            path = s if through == "sigmoid" else a
+            s, entropy = mean_and_entropy(a, case.model.latent.k)
+            path = s if through == "mean" else a
             return -anp.sum(q * m.log_joint(rows, case.H)) - anp.sum((q @ slopes) * path) - entropy
 
         objective = case.subject.objective("StraightThrough")(through=through)
@@ -83,10 +96,10 @@ def straight_through(case: Case) -> Iterator[Comparison]:
 @identity(
     name="Gumbel-softmax path",
     number="29",
-    equation="GumbelSoftmax = -d/dtheta [mean log p(x, sigmoid((a + g)/tau)) + H(q)], noise replayed",
+    equation="GumbelSoftmax = -d/dtheta [mean log p(x, softmax((a + g)/tau)) + H(q)], noise replayed",
     source=MADDISON,
     requires=SLOPES,
-    likely_cause="the temperature left out of the slope, or noise that is not logistic",
+    likely_cause="the temperature left out of the slope, or noise of another law",
     largest=3.0,
     examples=5,
     applies=trained_by("GumbelSoftmax"),
@@ -95,17 +108,16 @@ def gumbel_softmax_path(case: Case) -> Iterator[Comparison]:
     import autograd.numpy as anp
 
     v = case.visible(1, 3)
-    seed, k, tau = case.seed(), 2, 0.7
+    seed, k, tau, states = case.seed(), 2, 0.7, case.model.latent.k
     objective = case.subject.objective("GumbelSoftmax")(tau, k)
     left = run_on(case, objective, v)(case.replay(seed))
     u = host(Replay(seed, "numpy").uniform((k * len(v), len(case.H[0])), case.subject.dtype))
     wide = np.tile(v, (k, 1))
 
     def loss(m: Any) -> Any:
-        a = m.latent_field(v)
-        s = 1.0 / (1.0 + anp.exp(-a))
-        y = 1.0 / (1.0 + anp.exp(-(m.latent_field(wide) + np.log(u) - np.log1p(-u)) / tau))
-        entropy = anp.sum(anp.logaddexp(0.0, a) - a * s)
+        entropy = mean_and_entropy(m.latent_field(v), states)[1]
+        g = np.log(u) - np.log1p(-u) if states == 1 else -np.log(-np.log(u))
+        y = mean_and_entropy((m.latent_field(wide) + g) / tau, states)[0]
         return -anp.sum(m.log_joint(wide, y)) / len(wide) - entropy / len(v)
 
     yield from gradients(left, oracle.gradient(case.model, loss), tolerance=1e-5)

@@ -1,18 +1,21 @@
-r"""Gradients through bits by way of a slope: straight-through, Gumbel-softmax, REBAR.
+r"""Gradients through discrete codes by way of a slope: straight-through, Gumbel-softmax, REBAR.
 
-    bound = E_q(z)[f(z)] + H(q),     f(z) = log p(x, z),     q(z) = prod_j Bernoulli(sigmoid(a_j))
+    bound = E_q(z)[f(z)] + H(q),     f(z) = log p(x, z),     q(z) = exp(z . a - cgf(a))
 
-H is a sum with a derivative of its own, dH/da = -a s (1 - s) with s = sigmoid(a). What remains is the
-derivative of E_q[f] in the fields a. With f defined between the bits as well, its slope f' can be used:
+for bits with fields a, or one-hot groups with logits a. H = cgf(a) - a . m, with the means m = E_q[z], has a
+derivative of its own, dH/da = -C a with the covariance C = dm/da: s (1 - s) for a bit, diag(m) - m m^T in a
+group. What remains is the derivative of E_q[f] in a. With f defined between the codes as well, its slope f'
+can be used:
 
 | objective | states z | estimate of dE[f]/da |
 |---|---|---|
-| `StraightThrough` | z ~ q | f'(z) s (1 - s), or f'(z) |
-| `GumbelSoftmax` | y = sigmoid((a + g)/tau), g logistic | f'(y) y (1 - y)/tau |
-| `Rebar` | z = 1[a + g > 0] | see its page: unbiased |
+| `StraightThrough` | z ~ q | C f'(z), or f'(z) |
+| `GumbelSoftmax` | y = relaxed(a + g) at tau | (dy/da)^T f'(y) |
+| `Rebar` | z = hard(a + g) | see its page: unbiased |
 
-What the model gives: the fields ``latent_field(x)``, ``latent_field_gradient(x, d)`` = sum_i d_i.da_i/dtheta,
-and ``log_joint_input_gradient(x, z)`` = f'(z).
+Noise, hard and relaxed codes: `minidgm.objectives.relaxations`. What the model gives: the fields
+``latent_field(x)``, ``latent_field_gradient(x, d)`` = sum_i d_i.da_i/dtheta, and
+``log_joint_input_gradient(x, z)`` = f'(z); or f and f' at once by ``log_joint_slopes(x, z)``.
 """
 
 from __future__ import annotations
@@ -21,15 +24,13 @@ from typing import Any
 
 from minidgm.arguments import count
 from minidgm.backend import get_xp
-from minidgm.numerics import sigmoid
 from minidgm.objectives.base import Objective
+from minidgm.objectives.relaxations import noise_for
 
-__all__ = ["RelaxedBits", "logistic"]
-
-SMALLEST = 2.0**-24
+__all__ = ["RelaxedCodes", "slopes"]
 
 
-class RelaxedBits(Objective):
+class RelaxedCodes(Objective):
     """Base of the estimators that use the slope of log p(x, z) in z; ``k`` draws a row."""
 
     needs: tuple[str, ...] = ("latent_field", "latent_field_gradient", "log_joint_input_gradient")
@@ -45,6 +46,8 @@ class RelaxedBits(Objective):
         missing = [name for name in cls.needs if not hasattr(model, name)]
         if missing:
             return f"it has no {', '.join(missing)}"
+        if noise_for(model.latent) is None:
+            return f"its codes are {model.latent!r}, and neither bits nor one-hot groups"
         deep = getattr(model, "depth", 1) > 1
         return "its hidden layers are not independent given x: it needs a single one" if deep else None
 
@@ -59,9 +62,9 @@ class RelaxedBits(Objective):
         z, d, f = self.slope(model, wide, xp.tile(field, (k, 1)), rng)
         weights = xp.full(n * k, -1.0 / (n * k), dtype=batch.dtype)
         model.log_joint_gradient(wide, z, weights, grads)
-        s = sigmoid(field)
+        q = model.latent.distribution(field)
         own = getattr(model, "entropy_weight", 1.0)
-        total = d.reshape(k, n, field.shape[1]).mean(axis=0) - own * field * s * (1.0 - s)
+        total = d.reshape(k, n, field.shape[1]).mean(axis=0) - own * q.mean_jvp(field)
         if self._part is None or (self._part.shapes, self._part.dtype, self._part.backend) != (
             grads.shapes,
             grads.dtype,
@@ -69,12 +72,12 @@ class RelaxedBits(Objective):
         ):
             self._part = grads.like()
         grads.buffer += model.latent_field_gradient(batch, total * (-1.0 / n), self._part).buffer
-        entropy = own * model.latent.distribution(field).entropy().mean() if own else 0.0
+        entropy = own * q.entropy().mean() if own else 0.0
         return {"loss": -f.mean() - entropy}
 
 
-def logistic(rng: Any, shape: tuple[int, ...], dtype: Any) -> tuple[Any, Any]:
-    """Uniform numbers u inside (0, 1), and logistic noise log u - log(1 - u)."""
-    u = rng.uniform(shape, dtype) * (1.0 - 2.0 * SMALLEST) + SMALLEST
-    xp = get_xp(u)
-    return u, xp.log(u) - xp.log1p(-u)
+def slopes(model: Any, x: Any, z: Any) -> tuple[Any, Any]:
+    """f(z) = log p(x, z), [m], and f'(z), [m, d]: by one pass where the model has one."""
+    if hasattr(model, "log_joint_slopes"):
+        return model.log_joint_slopes(x, z)
+    return model.log_joint(x, z), model.log_joint_input_gradient(x, z)

@@ -1,4 +1,4 @@
-"""Estimators through the slopes of bits: purity, devices, the toy's closed forms, errors, mutants."""
+"""Estimators through the slopes of codes: purity, devices, the toy's closed forms, errors, mutants."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from minidgm.checks.exhaustive import Replay
 from minidgm.checks.strict import count_host_reads
 from minidgm.evaluation import BernoulliToy, gradient_moments
 from minidgm.objectives import GumbelSoftmax, Rebar, StraightThrough, fitting
-from minidgm.objectives.relaxed_bits import logistic
+from minidgm.objectives.relaxations import BitNoise, GroupNoise
 
 MAKERS = {
     "straight-through": lambda: StraightThrough(2),
@@ -135,9 +135,10 @@ def test_noise_stays_inside():
         def uniform(self, shape, dtype="float32", out=None):
             return np.array([[0.0, 1.0 - 2.0**-24]], dtype)
 
-    u, g = logistic(Ends(0), (1, 2), "float32")
-    assert 0.0 < u[0, 0] < u[0, 1] < 1.0
-    assert np.isfinite(g).all()
+    a, z = np.zeros((1, 2), "float32"), np.array([[1.0, 0.0]], "float32")
+    for noise in (BitNoise(), GroupNoise(2)):
+        assert np.isfinite(noise.noisy(a, Ends(0))).all()
+        assert all(np.isfinite(x).all() for x in noise.again(a, z, Ends(0))[0])
 
 
 def test_which_models_they_train():
@@ -157,7 +158,7 @@ def test_bad_input_says_what_to_do():
         (lambda: GumbelSoftmax(1.0, lowest=-1.0), "lowest"),
         (lambda: Rebar(-1.0), "temperature"),
         (lambda: StraightThrough(0), "k must be"),
-        (lambda: StraightThrough(1, "relu"), "unknown slope 'relu'.*sigmoid, identity"),
+        (lambda: StraightThrough(1, "relu"), "unknown slope 'relu'.*mean, identity"),
     ):
         with pytest.raises(ValueError, match=message):
             make()
@@ -166,7 +167,7 @@ def test_bad_input_says_what_to_do():
 class WithoutSlopeOfTheMean(StraightThrough):
     def slope(self, model, x, a, rng):
         z, d, f = super().slope(model, x, a, rng)
-        return z, 0.5 * d if self.through == "sigmoid" else d, f
+        return z, 0.5 * d if self.through == "mean" else d, f
 
 
 class MeansForDraws(StraightThrough):
