@@ -85,9 +85,10 @@ def gradient(model: Any, f: Callable[[Any], Any], guard: bool = True) -> Gradien
         if not guard:
             return Gradients(found, "autograd")
         direction = _direction(values)
-        expected = directional(twin, f, direction)
         actual = sum(float((found[name] * direction[name]).sum()) for name in values)
-        if distance([actual], [expected]) <= AGREEMENT:
+        # The shorter step is for functions of strong curvature, such as nets on top of nets.
+        differences = (directional(twin, f, direction, step) for step in (1e-3, 1e-4))
+        if any(distance([actual], [expected]) <= AGREEMENT for expected in differences):
             return Gradients(found, "autograd")
     return Gradients(_differences(twin, f, values), "central differences")
 

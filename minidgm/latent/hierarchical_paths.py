@@ -36,6 +36,7 @@ from minidgm.backend import get_xp
 from minidgm.errors import unknown
 from minidgm.latent.directed import Draws
 from minidgm.latent.gaussian import LOG_2PI, DiagonalNormal, log_standard_normal
+from minidgm.latent.hierarchical_recognition import BottomUp
 from minidgm.latent.pathwise import KL, clear
 from minidgm.nn.network import Scope
 
@@ -106,8 +107,6 @@ class HierarchicalPaths(Draws):
     @property
     def recognition(self) -> Any:
         """q(z | x), whose first layer is known."""
-        from minidgm.latent.hierarchical_vae import BottomUp
-
         return BottomUp(self.model, self.x, self.below[0])
 
     @property

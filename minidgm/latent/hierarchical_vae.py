@@ -25,69 +25,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from minidgm.arguments import count
-from minidgm.backend import Generator, get_xp
+from minidgm.backend import Generator
 from minidgm.errors import DataError, IntractableError
 from minidgm.latent import nets
 from minidgm.latent.gaussian import DiagonalNormal, log_standard_normal
 from minidgm.latent.hierarchical_paths import HierarchicalPaths
+from minidgm.latent.hierarchical_recognition import BottomUp
+from minidgm.latent.hierarchical_walks import HierarchicalWalks
 from minidgm.latent.likelihoods import likelihood as as_likelihood
 from minidgm.latent.vae import VAE
+from minidgm.nn import Network
 from minidgm.nn.network import Scope
 
 N_CODES = (20, 10)
 
 
-class BottomUp:
-    """q(z | x) = q(z_1 | x) q(z_2 | z_1) ...: each layer is normal given the one below.
-
-    Attributes
-    ----------
-    mean : array [n, n_latent]
-        Means sent upward: exact for the first layer, those given the means below for the others.
-    """
-
-    def __init__(self, model: HierarchicalVAE, x: Any, first: DiagonalNormal | None = None):
-        self._model = model
-        self._first = model.encode(x)[0] if first is None else first
-
-    def _layer(self, layer: int, below: Any) -> DiagonalNormal:
-        """q(z_l | z_(l-1)); of the first layer, that of the rows."""
-        return self._first if layer == 1 else self._model.up(layer, below)[0]
-
-    def at(self, noise: Any) -> Any:
-        """Codes z [n, n_latent] that noise of the same shape makes, layer by layer; traceable."""
-        found: list[Any] = []
-        for layer, eps in enumerate(self._model.split(noise), 1):
-            found.append(self._layer(layer, found[-1] if found else None).at(eps))
-        return get_xp(*found).concatenate(found, axis=-1)
-
-    def noise(self, z: Any) -> Any:
-        """The noise that makes codes z, [n, n_latent]: (z_l - mu) / sigma."""
-        return get_xp(z).concatenate([(z - q.mean) / q.deviation for q, z in self._pairs(z)], axis=-1)
-
-    def sample(self, rng: Generator) -> Any:
-        """Draw z [n, n_latent]."""
-        shape = (self._first.mean.shape[0], self._model.n_latent)
-        return self.at(rng.normal(shape, dtype=str(self._first.mean.dtype)))
-
-    def log_prob(self, z: Any) -> Any:
-        """log q(z | x), [n], exact, nats; traceable."""
-        return sum(q.log_prob(z) for q, z in self._pairs(z))
-
-    def _pairs(self, z: Any) -> list[tuple[DiagonalNormal, Any]]:
-        """q(z_l | z_(l-1)) and z_l, for every layer."""
-        codes = self._model.split(z)
-        return [(self._layer(layer, codes[layer - 2]), codes[layer - 1]) for layer in self._model.layers]
-
-    @property
-    def mean(self) -> Any:
-        found = [self._first.mean]
-        for layer in self._model.layers[1:]:
-            found.append(self._layer(layer, found[-1]).mean)
-        return get_xp(*found).concatenate(found, axis=-1)
-
-
-class HierarchicalVAE(VAE):
+class HierarchicalVAE(HierarchicalWalks, VAE):
     """Variational autoencoder with L layers of codes.
 
     Parameters
@@ -144,34 +97,34 @@ class HierarchicalVAE(VAE):
                 f"{len(encoders)} encoders, {len(decoders)} decoders and n_codes={self.n_codes}; expected "
                 "one of each for every layer of codes, at least one layer"
             )
+        self.depth = len(self.n_codes)
+        self.intractable = ("log_prob",) if self.depth == 1 else ("log_prob", "kl")
         super().__init__(encoders, decoders, sum(self.n_codes), likelihood, beta, **options)
 
     def _build(self, encoders: Any, decoders: Any) -> None:
-        bottom, self.n_visible = nets.decoder_of(
-            decoders[0], self.n_codes[0], self.likelihood.outputs, f"the {self.likelihood.name} likelihood"
-        )
-        self.encoders, self.decoders = [], [bottom]
-        for layer, n in enumerate(self.n_codes, 1):
-            below = self.n_visible
-            if layer > 1:
-                below, wanted = self.n_codes[layer - 2], "a mean and a log-variance"
-                try:
-                    decoder, made = nets.decoder_of(decoders[layer - 1], n, 2, wanted)
-                except ValueError as error:
-                    raise ValueError(f"decoder {layer}, from z_{layer}: {error}") from None
-                if made != below:
-                    raise ValueError(
-                        f"decoder {layer} puts out {2 * made} numbers, expected {2 * below}: a mean and a "
-                        f"log-variance for each of n_codes[{layer - 2}]={below} codes below\n{decoder}\n\n"
-                        f"decoder {layer - 1}\n{self.decoders[-1]}"
-                    )
-                self.decoders.append(decoder)
-            wanted = f"a mean and a log-variance for each of n_codes[{layer - 1}]={n} codes"
+        self.encoders: list[Network] = []
+        self.decoders: list[Network] = []
+        for layer, (up, down) in enumerate(zip(encoders, decoders, strict=True), 1):
             try:
-                net = nets.encoder_of(encoders[layer - 1], below, 2 * n, wanted, self.decoders[-1])
+                self._build_layer(layer, up, down)
             except ValueError as error:
                 raise ValueError(f"layer {layer}: {error}") from None
-            self.encoders.append(net)
+
+    def _build_layer(self, layer: int, up: Any, down: Any) -> None:
+        """Append the nets between z_(l-1) and z_l, whose shapes must meet each other and the layer below."""
+        n, pairs = self.n_codes[layer - 1], "a mean and a log-variance"
+        outputs, wanted = (2, pairs) if layer > 1 else (self.likelihood.outputs, self.likelihood.name)
+        decoder, made = nets.decoder_of(down, n, outputs, wanted)
+        if layer == 1:
+            self.n_visible = made
+        elif made != self.n_codes[layer - 2]:
+            raise ValueError(
+                f"the decoder puts out {2 * made} numbers; expected {pairs} for each of the "
+                f"{self.n_codes[layer - 2]} codes below\n{decoder}\n\nthe decoder below\n{self.decoders[-1]}"
+            )
+        wanted = f"{pairs} for each of n_codes[{layer - 1}]={n} codes"
+        self.encoders.append(nets.encoder_of(up, made, 2 * n, wanted, decoder))
+        self.decoders.append(decoder)
 
     def _nets(self) -> dict[str, Any]:
         up = {f"encoder/{layer}": net for layer, net in enumerate(self.encoders, 1)}
@@ -199,33 +152,20 @@ class HierarchicalVAE(VAE):
     @classmethod
     def arguments_for(cls, data: Any, given: Mapping[str, Any]) -> dict[str, Any]:
         """Dense nets as for `VAE`, those between codes twice as wide as the codes below."""
-        n_codes = tuple(given.get("n_codes", N_CODES))
-        flat = VAE.arguments_for(data, {k: v for k, v in given.items() if k not in cls._structure})
+        rows, width = data.train, int(data.train.shape[1])
+        known = {"n_codes": N_CODES, **given}
+        unit = rows.min() >= 0 and rows.max() <= 1
+        known.setdefault("likelihood", "bernoulli" if unit else "gaussian")
         keys = ("variance", "n_classes", "levels")
-        family = as_likelihood(flat["likelihood"], {k: flat[k] for k in keys if k in flat})
-        width = int(data.train.shape[1])
+        family = as_likelihood(known["likelihood"], {k: known[k] for k in keys if k in known})
+        n_codes = tuple(known["n_codes"])
         hidden = [(max(16, min(400, 4 * width)),), *((2 * n,) for n in n_codes[:-1])]
         encoders, decoders = nets.layered(width, n_codes, hidden, outputs=family.outputs)
-        for name in ("encoder", "decoder", "n_latent"):
-            flat.pop(name)
-        known = {"encoders": encoders, "decoders": decoders, "n_codes": n_codes, **flat}
-        known |= {name: given[name] for name in cls._structure if name in given}
+        known = {"encoders": encoders, "decoders": decoders, **known}
         made = nets.decoder_of(known["decoders"][0], n_codes[0], family.outputs, family.name)[1]
         if made != width:
             raise DataError(f"the decoders make rows of {made} columns, those of {data.name} have {width}")
         return known
-
-    _structure = ("encoders", "decoders", "n_codes")
-
-    @property
-    def intractable(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Methods that say what to call instead."""
-        return ("log_prob",) if self.depth == 1 else ("log_prob", "kl")
-
-    @property
-    def depth(self) -> int:
-        """L."""
-        return len(self.n_codes)
 
     @property
     def layers(self) -> range:

@@ -9,7 +9,7 @@ from typing import Any
 from minidgm.arguments import count
 from minidgm.errors import unknown
 
-__all__ = ["Walks"]
+__all__ = ["Walks", "plane"]
 
 PATHS = ("line", "arc")
 
@@ -86,14 +86,23 @@ class Walks:
         """
         if self.n_latent != 2:
             raise ValueError(f"a plane shows two codes, this model has {self.n_latent}; use traverse")
-        side, xp = count("side", side), self.xp
-        places = [NormalDist().inv_cdf((i + 0.5) / side) for i in range(side)]
-        line = xp.asarray(places, dtype=self.dtype)
-        across = xp.broadcast_to(line[None, :], (side, side))
-        down = xp.broadcast_to(line[::-1][:, None], (side, side))
-        return self._means(xp.stack([across, down], axis=-1))
+        return self._means(plane(count("side", side), self.xp, self.dtype))
 
     def _means(self, z: Any) -> Any:
         """Means of p(x | z) at codes [..., n_latent]."""
         found = self.visible_given_latent(z.reshape(-1, self.n_latent)).mean
         return found.reshape((*z.shape[:-1], found.shape[-1]))
+
+
+def plane(side: int, xp: Any, dtype: str) -> Any:
+    """Pairs of codes at equal steps of probability of N(0, I), [side, side, 2]: rows fall, columns rise.
+
+    >>> import numpy as np
+    >>> plane(2, np, "float64").round(2).tolist()
+    [[[-0.67, 0.67], [0.67, 0.67]], [[-0.67, -0.67], [0.67, -0.67]]]
+    """
+    places = [NormalDist().inv_cdf((i + 0.5) / side) for i in range(side)]
+    line = xp.asarray(places, dtype=dtype)
+    across = xp.broadcast_to(line[None, :], (side, side))
+    down = xp.broadcast_to(line[::-1][:, None], (side, side))
+    return xp.stack([across, down], axis=-1)
