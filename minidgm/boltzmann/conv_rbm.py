@@ -183,11 +183,6 @@ class ConvolutionalRBM(Tied):
         machine: Any = self
         return RBM.log_partition(machine)
 
-    def log_prob(self, v: Any, log_partition: Any = None) -> Any:
-        """log p(v) = -F(v) - log Z, [n], exact, nats; ``log_partition`` saves the enumeration."""
-        v = self.check_data(v)
-        return -self.free_energy(v) - (self.log_partition() if log_partition is None else log_partition)
-
     # Sampling
 
     def gibbs_step(self, v: Any, h: Any, rng: Generator) -> tuple[Any, Any]:
@@ -244,11 +239,6 @@ class ConvolutionalRBM(Tied):
         """Images [n, n_visible] drawn from the visible biases alone."""
         field = self.xp.zeros((n, 1), dtype=self.dtype) + self.visible_bias()
         return self.visible.sample(field, rng, **self._own("visible"))
-
-    def reconstruct(self, v: Any, rng: Generator | None = None) -> Any:
-        """Mean of p(v | h), [n, n_visible], at the mean of p(h | v), or at a draw if ``rng`` is given."""
-        hidden = self.hidden_given_visible(self.check_data(v))
-        return self.visible_given_hidden(hidden.mean if rng is None else hidden.sample(rng)).mean
 
     def transform(self, v: Any) -> Any:
         """Probabilities of the pooling units, [n, filters * P * Q]: images of `pooled_shape` as rows."""

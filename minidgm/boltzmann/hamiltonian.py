@@ -9,24 +9,14 @@ from typing import Any
 
 from minidgm.arguments import count, real
 from minidgm.backend import Generator
-from minidgm.boltzmann.energy_model import EnergyModel
+from minidgm.boltzmann.energy_model import TwoSidedModel
 from minidgm.boltzmann.gaussian_start import LEAST
 from minidgm.samplers import hmc
 from minidgm.workspace import Workspace
 
 
-class HamiltonianModel(EnergyModel):
+class HamiltonianModel(TwoSidedModel):
     """Base of models sampled by Hamiltonian Monte Carlo on F(x)."""
-
-    free_energy: Any
-    hidden_given_visible: Any
-    visible_given_hidden: Any
-    log_partition: Any
-
-    def log_prob(self, v: Any, log_partition: Any = None) -> Any:
-        """log p(x) = -F(x) - log Z, [n], nats, exact; ``log_partition`` saves the time that Z takes."""
-        v = self.check_data(v)
-        return -self.free_energy(v) - (self.log_partition() if log_partition is None else log_partition)
 
     def gibbs_step(self, v: Any, h: Any, rng: Generator) -> tuple[Any, Any]:
         """One exact block Gibbs sweep, h ~ p(h | x), then x ~ p(x | h); ignores ``h``.
@@ -35,6 +25,11 @@ class HamiltonianModel(EnergyModel):
         """
         h = self.hidden_given_visible(v).sample(rng)
         return self.visible_given_hidden(h).sample(rng), h
+
+    def start(self, n: int, rng: Generator) -> Any:
+        """Visible states [n, n_visible] drawn from the containing Gaussian: x with no hidden units."""
+        field = self.xp.zeros((n, 1), dtype=self.dtype) + self.params["b"]
+        return self.visible.sample(field, rng, log_precision=self.params["visible_log_precision"])
 
     def sample(
         self,
@@ -55,7 +50,7 @@ class HamiltonianModel(EnergyModel):
         steps : int
             Trajectories of ``n_leapfrog`` gradients each.
         init : array [n, n_visible], optional
-            By default draws from the containing Gaussian, x with no hidden units.
+            By default draws from the containing Gaussian: `start`.
         step_size : float
             To start from; it is adapted in the first half of the trajectories and then kept.
         target : float
@@ -69,16 +64,7 @@ class HamiltonianModel(EnergyModel):
         rng = self.generator(rng)
         n, steps = count("n", n), count("steps", steps, 0)
         target = real("target", target, below=1.0, positive=True)
-        if init is None:
-            v = self.visible.sample(
-                self.xp.zeros((n, 1), dtype=self.dtype) + self.params["b"],
-                rng,
-                log_precision=self.params["visible_log_precision"],
-            )
-        else:
-            v = self.check_data(init, "init")
-            if v.shape[0] != n:
-                raise ValueError(f"init has {v.shape[0]} rows; expected one for each of n={n} samples")
+        v = self.chains(n, rng, init)
         state, scratch, accepted = hmc.init(v, step_size), Workspace(), None
         for i in range(steps):
             adaptation = hmc.ADAPTATION if 2 * i < steps - 1 else 0.0

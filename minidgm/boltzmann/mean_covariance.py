@@ -206,15 +206,6 @@ class MeanCovarianceEnergy(HamiltonianModel):
             check_definite(self, h_c, weights, precision)
         return precision
 
-    def reconstruct(self, v: Any, rng: Generator | None = None) -> Any:
-        """Mean of p(x | h), [n, n_visible], at the mean of p(h | x), or at a draw if ``rng`` is given."""
-        hidden = self.hidden_given_visible(self.check_data(v))
-        return self.visible_given_hidden(hidden.mean if rng is None else hidden.sample(rng)).mean
-
-    def transform(self, v: Any) -> Any:
-        """Mean of p(h | x), [n, n_hidden]: the features of x."""
-        return self.hidden_given_visible(self.check_data(v)).mean
-
     # Constraints
 
     def project(self) -> None:

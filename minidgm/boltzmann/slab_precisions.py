@@ -11,14 +11,14 @@ from __future__ import annotations
 from typing import Any
 
 from minidgm.backend import asarray, get_xp
-from minidgm.boltzmann.energy_model import EnergyModel
+from minidgm.boltzmann.energy_model import TwoSidedModel
 from minidgm.errors import DataError
 
 LOG_MARGIN = -0.02  # `project` keeps |A|_2^2 below exp of it
 SQUARINGS = 5
 
 
-class SlabPrecisions(EnergyModel):
+class SlabPrecisions(TwoSidedModel):
     """Part of `SpikeAndSlabRBM`: its precisions, of the slabs and of x."""
 
     # Positive parameters

@@ -250,11 +250,6 @@ class SpikeAndSlabRBM(SlabPrecisions):
 
         return log_sum_states(log_mass, self.hidden, self.n_hidden, self.xp, rows)
 
-    def log_prob(self, v: Any, log_partition: Any = None) -> Any:
-        """log p(x) = -F(x) - log Z, [n], exact, nats; ``log_partition`` saves the enumeration."""
-        v = self.check_data(v)
-        return -self.free_energy(v) - (self.log_partition() if log_partition is None else log_partition)
-
     # Sampling
 
     def gibbs_step(self, v: Any, h: Any, rng: Generator) -> tuple[Any, Any]:
@@ -292,10 +287,6 @@ class SpikeAndSlabRBM(SlabPrecisions):
         ones = self.xp.ones_like(h)
         slabs = self.slabs_given(v, ones).mean if rng is None else self.slabs_given(v, h).sample(rng)
         return self.visible_given_slabs(slabs, h).mean
-
-    def transform(self, v: Any) -> Any:
-        """Mean of p(h | x), [n, n_hidden]: the features of x."""
-        return self.hidden_given_visible(self.check_data(v)).mean
 
     # Gradients
 

@@ -11,12 +11,13 @@ from typing import Any
 
 from minidgm.backend import get_xp
 from minidgm.boltzmann.convolution import Filters
+from minidgm.boltzmann.energy_model import TwoSidedModel
 from minidgm.boltzmann.image_model import ImageModel
 from minidgm.boltzmann.rbm import RBM
 from minidgm.boltzmann.units import Unit
 
 
-class Tied(ImageModel):
+class Tied(ImageModel, TwoSidedModel):
     """Part of `ConvolutionalRBM`: tied biases, tempering and annealing paths."""
 
     maps: Filters
