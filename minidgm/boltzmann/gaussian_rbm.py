@@ -39,8 +39,8 @@ from typing import Any, NamedTuple
 
 from minidgm.arguments import count
 from minidgm.backend import Generator, get_xp
-from minidgm.boltzmann.energy_model import EnergyModel
-from minidgm.boltzmann.rbm import RBM
+from minidgm.boltzmann.natural_twin import NaturalTwin
+from minidgm.boltzmann.standardized_score import StandardizedScore
 from minidgm.boltzmann.state_sums import MAX_STATES, log_sum_states, too_many
 from minidgm.boltzmann.units import Bernoulli, Gaussian
 from minidgm.distributions import Bernoulli as Bits
@@ -63,7 +63,7 @@ class Mixture(NamedTuple):
     covariance: Any
 
 
-class GaussianRBM(EnergyModel):
+class GaussianRBM(StandardizedScore, NaturalTwin):
     """Gaussian visibles of learned precision, Bernoulli hiddens, in units free of the data's scale.
 
     Parameters
@@ -210,17 +210,6 @@ class GaussianRBM(EnergyModel):
         double = self.double()
         return log_sum_states(lambda h: -double.hidden_free_energy(h), self.hidden, self.n_hidden, self.xp)
 
-    def log_prob(self, v: Any, log_partition: Any = None) -> Any:
-        """log p(v) = -F(v) - log Z, [n], exact, nats; ``log_partition`` saves the enumeration."""
-        v = self.check_data(v)
-        return -self.free_energy(v) - (self.log_partition() if log_partition is None else log_partition)
-
-    def score(self, v: Any) -> Any:
-        """d log p(v)/dv = (E[h | v] W^T - z) / sigma, [n, n_visible]."""
-        z = self.standardize(v)
-        mean = Bits(z @ self.params["W"] + self.params["c"]).mean
-        return (mean @ self.params["W"].T - z) / self.deviation
-
     # Sampling
 
     def gibbs_step(self, v: Any, h: Any, rng: Generator) -> tuple[Any, Any]:
@@ -232,15 +221,6 @@ class GaussianRBM(EnergyModel):
         """Visible states [n, n_visible] given hidden units that are fair coins."""
         coins = rng.bernoulli(self.xp.full((n, self.n_hidden), 0.5, dtype=self.dtype))
         return self.visible_given_hidden(coins).sample(rng)
-
-    def reconstruct(self, v: Any, rng: Generator | None = None) -> Any:
-        """Mean of p(v | h), [n, n_visible], at the mean of p(h | v), or at a draw if ``rng`` is given."""
-        hidden = self.hidden_given_visible(self.check_data(v))
-        return self.visible_given_hidden(hidden.mean if rng is None else hidden.sample(rng)).mean
-
-    def transform(self, v: Any) -> Any:
-        """Mean of p(h | v), [n, n_hidden]: the features of v."""
-        return self.hidden_given_visible(self.check_data(v)).mean
 
     # Gradients
 
@@ -329,34 +309,3 @@ class GaussianRBM(EnergyModel):
         self.params["visible_log_precision"][...] = -self.xp.log(variance)
         self.params["b"][...] = X.mean(axis=0) / self.xp.sqrt(variance) - 0.5 * W.sum(axis=1)
         return self
-
-    def natural(self) -> RBM:
-        """The same distribution as an `RBM` with Gaussian visibles: E differs by |b|^2 / 2, a constant.
-
-        W / sigma, b / sigma, c - b W and the same precisions: what annealing works on.
-        """
-        twin = RBM(self.n_visible, self.n_hidden, "gaussian", backend=self.backend, dtype=self.dtype)
-        W, b, c, log_precision = (self.params[name] for name in ("W", "b", "c", "visible_log_precision"))
-        root = self.xp.exp(0.5 * log_precision)
-        twin.params["W"][...], twin.params["b"][...] = root[:, None] * W, root * b
-        twin.params["c"][...], twin.params["visible_log_precision"][...] = c - b @ W, log_precision
-        return twin
-
-    @classmethod
-    def from_natural(cls, rbm: RBM) -> GaussianRBM:
-        """The inverse of `natural`: the distribution of an `RBM` with Gaussian visibles and hidden bits."""
-        twin = cls(rbm.n_visible, rbm.n_hidden, rbm.centered, backend=rbm.backend, dtype=rbm.dtype)
-        W, b, c, log_precision = (rbm.params[name] for name in ("W", "b", "c", "visible_log_precision"))
-        sigma = rbm.xp.exp(-0.5 * log_precision)
-        twin.params["W"][...], twin.params["b"][...] = sigma[:, None] * W, sigma * b
-        twin.params["c"][...] = c + twin.params["b"] @ twin.params["W"]
-        twin.params["visible_log_precision"][...] = log_precision
-        return twin
-
-    def path_from_base(self, base: Any) -> tuple[Any, float]:
-        """Annealing path from independent normals (natural biases ``base``) and the base's log Z."""
-        from minidgm.evaluation.annealing import path_from_base
-
-        path, log_z = path_from_base(self.natural(), base)
-        b = self.params["b"].astype("float64")
-        return path, log_z - 0.5 * float(b @ b)

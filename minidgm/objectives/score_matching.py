@@ -23,7 +23,7 @@ __all__ = ["ScoreMatching"]
 
 
 class ScoreMatching(Objective):
-    """Score matching of RBMs with Gaussian visible and Bernoulli or spin hidden units.
+    """Score matching of RBMs with Gaussian visible and Bernoulli or spin hidden units, and of `GaussianRBM`.
 
     Parameters
     ----------

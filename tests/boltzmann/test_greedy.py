@@ -114,9 +114,9 @@ def test_objectives_that_only_natural_parameters_know_train_them():
     twin = RBM(3, 4, visible="gaussian", seed=0)
     for name, value in first.params.items():
         twin.params[name] = value
-    dbn.fit(rows, objective="ScoreMatching", epochs=2, seed=1)
+    dbn.fit(rows, objective="TemperedPersistent", epochs=2, seed=1)
     seeds = Generator(1).integers(0, 2**31 - 1, (2,))
-    twin.fit(rows, objective="ScoreMatching", epochs=2, seed=int(seeds[0]))
+    twin.fit(rows, objective="TemperedPersistent", epochs=2, seed=int(seeds[0]))
     np.testing.assert_array_equal(dbn.params["W1"], twin.params["W"])
 
 
