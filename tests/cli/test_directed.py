@@ -25,6 +25,17 @@ def test_a_variational_autoencoder(minidgm, tmp_path):
         assert np.isin(v, (0, 1)).all() == (not more)
 
 
+def test_several_layers_of_codes(minidgm, tmp_path):
+    run, small = tmp_path / "run", ("--set", "model.n_codes=[3, 2]")
+    found = trained(minidgm, run, "HierarchicalVAE", "--data", "bars_and_stripes", *small)
+    weighted = found["log-likelihood", "recognition net", "train"]
+    assert found["lower bound", "recognition net", "train"]["value"] < weighted["value"]
+    assert minidgm("info", "HierarchicalVAE").code == 0
+    out = run / "v.npy"
+    assert minidgm("sample", run, "--n", 5, "--out", out).code == 0
+    assert np.isin(np.load(out), (0, 1)).all()
+
+
 def test_a_linear_one_is_measured_exactly(minidgm, tmp_path):
     small = ("--set", "model.n_latent=1")
     found = trained(minidgm, tmp_path / "run", "LinearGaussianVAE", "--data", "two_moons", *small)
