@@ -49,6 +49,40 @@ def test_what_cannot_be_traced_is_differenced(model):
     assert found["a"] == pytest.approx([2.0, 4.0], abs=1e-8)
 
 
+class Steep(Quadratic):
+    """Adds 1e3 cos(200 a_0): no polynomial over the guard's first step. ``scale`` spoils the traced value."""
+
+    scale = 1.0
+
+    def value(self):
+        import autograd.numpy as anp
+
+        a = self.params["a"]
+        slope = self.scale if not isinstance(a, np.ndarray) else 1.0
+        return slope * 1e3 * anp.cos(200.0 * a[0]) + super().value()
+
+
+class SteepAndWrong(Steep):
+    scale = 1.001
+
+
+def test_a_steep_function_is_guarded_at_a_smaller_step():
+    right = -2e5 * np.sin(200.0) + 2.0
+    model = Steep()
+    direction = {"a": np.array([1.0, 0.0]), "B": np.zeros((2, 2))}
+    found = [oracle.directional(model, lambda m: m.value(), direction, step) for step in oracle.STEPS]
+    errors = [abs(slope / right - 1) for slope in found]
+    assert errors[0] > 5 * oracle.AGREEMENT
+    assert errors[1] < 0.1 * oracle.AGREEMENT
+    found = oracle.gradient(model, lambda m: m.value())
+    assert found.method == "autograd"
+    assert found["a"][0] == pytest.approx(right, rel=1e-12)
+
+
+def test_a_wrong_trace_fails_at_every_step():
+    assert oracle.gradient(SteepAndWrong(), lambda m: m.value()).method == "central differences"
+
+
 def test_float32_parameters_are_lifted():
     model = Quadratic("float32")
     found = oracle.gradient(model, lambda m: m.value())
