@@ -33,7 +33,6 @@ from minidgm.numerics import sigmoid_, softplus
 
 MAX_STATES = 2**20
 BLOCK = 2**20  # numbers of the precision matrices built at a time
-LOG_2PI = 1.8378770664093453
 
 
 class MeanCovarianceRBM(MeanCovariance):
@@ -117,14 +116,7 @@ class MeanCovarianceRBM(MeanCovariance):
 
         = -c.h - (d log 2 pi - log det Lambda + m^T Lambda m) / 2,   Lambda m = b + W h^m.
         """
-        h_m, h_c = self.split(h)
-        precision = self.conditional_precision(h_c)
-        xp = get_xp(precision, h)
-        field = self.params["b"] + h_m @ self.params["W"].T
-        mean = xp.linalg.solve(precision, field[:, :, None])[:, :, 0]
-        log_det = xp.linalg.slogdet(precision)[1]
-        integral = 0.5 * (self.n_visible * LOG_2PI - log_det + xp.sum(field * mean, axis=-1))
-        return -(h @ self.params["c"]) - integral
+        return -(h @ self.params["c"]) - self.visible_given_hidden(h).log_normalizer()
 
     def hidden_free_energy_gradient(self, h: Any, weights: Any = None, out: Any = None) -> Any:
         """The gradient of sum_i w_i times the above: sum_i w_i <dE(x, h_i)/dtheta> under p(x | h_i), exact.

@@ -19,7 +19,9 @@ SQUARINGS = 5
 
 
 class SlabPrecisions(TwoSidedModel):
-    """Part of `SpikeAndSlabRBM`: its precisions, of the slabs and of x."""
+    """Part of `SpikeAndSlabRBM`: its precisions, of the slabs and of x; what they start from."""
+
+    Lambda_0: float
 
     # Positive parameters
 
@@ -129,6 +131,36 @@ class SlabPrecisions(TwoSidedModel):
         factor = xp.exp(-0.5 * excess * share / xp.maximum((share * share).sum(), 1e-30))
         rest = xp.maximum(0.0, norm_bound(A * factor)[0] - LOG_MARGIN)
         W *= factor * xp.exp(-0.5 * rest)
+
+    # Where training starts
+
+    def begin(self, X: Any) -> None:
+        """Initialize an untrained model; `minidgm.training.fit` calls it with rows of the training data."""
+        if not bool(self.params["b"].any()):
+            self.initialize(X)
+
+    def initialize(self, X: Any) -> Any:
+        """Set Lambda to the inverse mean squares of ``X`` [n, n_visible], Phi, alpha and mu in proportion.
+
+        W has no scale of its own, only W W^T / alpha has: alpha takes on that of the data, so that the same
+        learning rate suits all scales. Spike biases become -1: units begin off, three times in four.
+        """
+        X = self.check_data(X, "X").astype("float64")
+        if not X.shape[0]:
+            raise ValueError("X has no rows: initialize needs data to take variances from")
+        squares = (X * X).mean(axis=0)
+        overall = squares.mean()
+        Lambda = 1.0 / self.xp.maximum(squares, self.xp.where(overall > 0.0, 1e-4 * overall, 1.0))
+        change = self.xp.log(Lambda) - self.params["log_Lambda"].astype("float64")
+        scale = self.xp.log(overall * self.Lambda_0) if bool(overall > 0.0) else 0.0 * overall
+        self.params["log_alpha"][...] += scale.astype(self.dtype)
+        self.params["mu"][...] *= self.xp.exp(-0.5 * scale).astype(self.dtype)
+        if "log_Phi" in self.params:
+            self.params["log_Phi"][...] += change[:, None].astype(self.dtype)
+        self.params["log_Lambda"][...] = self.xp.log(Lambda)
+        self.params["b"][...] = -1.0
+        self.project()
+        return self
 
 
 def norm_bound(A: Any) -> tuple[Any, Any]:

@@ -46,7 +46,7 @@ from typing import Any
 
 from minidgm.arguments import count, real
 from minidgm.backend import Generator, get_xp
-from minidgm.boltzmann.energy_model import same_rows
+from minidgm.boltzmann.slab_annealing import SlabAnnealing
 from minidgm.boltzmann.slab_precisions import SlabPrecisions
 from minidgm.boltzmann.state_sums import log_sum_states, too_many
 from minidgm.boltzmann.units import Bernoulli, Gaussian
@@ -61,7 +61,7 @@ MAX_STATES = 2**20
 BLOCK = 2**20  # numbers of the precision matrices built at a time
 
 
-class SpikeAndSlabRBM(SlabPrecisions):
+class SpikeAndSlabRBM(SlabAnnealing, SlabPrecisions):
     """ssRBM: each hidden unit is a spike (a bit) and a slab (a real number) that x sees as their product.
 
     Parameters
@@ -170,8 +170,12 @@ class SpikeAndSlabRBM(SlabPrecisions):
     def energy(self, v: Any, h: Any) -> Any:
         """-log of the integral of exp(-E(x, s, h)) over the slabs, [n]: linear in every spike."""
         xp = get_xp(v, h, self.params["W"])
-        idle = 0.5 * (v * v) @ self.Lambda - 0.5 * xp.sum(LOG_2PI - self.params["log_alpha"])
-        return idle - xp.sum(h * self.hidden_field(v), axis=-1)
+        return self._idle_energy(v) - xp.sum(h * self.hidden_field(v), axis=-1)
+
+    def _idle_energy(self, v: Any) -> Any:
+        """x.Lambda x / 2 - sum_i log(2 pi / alpha_i) / 2, [n]: no spike is on, the slabs are summed out."""
+        slabs = get_xp(v, self.params["W"]).sum(LOG_2PI - self.params["log_alpha"])
+        return 0.5 * (v * v) @ self.Lambda - 0.5 * slabs
 
     def hidden_field(self, v: Any) -> Any:
         """a, [n, n_hidden]: t^2 / (2 alpha) + mu t - alpha mu^2 / 2 - x.Phi_i x / 2 + b, with t = x W."""
@@ -208,26 +212,17 @@ class SpikeAndSlabRBM(SlabPrecisions):
     def free_energy(self, v: Any) -> Any:
         """F(x), [n], nats: slabs and spikes summed out."""
         xp = get_xp(v, self.params["W"])
-        idle = 0.5 * (v * v) @ self.Lambda - 0.5 * xp.sum(LOG_2PI - self.params["log_alpha"])
-        return idle - xp.sum(softplus(self.hidden_field(v)), axis=-1)
+        return self._idle_energy(v) - xp.sum(softplus(self.hidden_field(v)), axis=-1)
 
     def hidden_free_energy(self, h: Any) -> Any:
         """-log of the integral of exp(-E) over x and s, [n]: a Gaussian integral, d^3 / 3 a row.
 
-        = -h.(b - alpha mu^2 / 2) - m^T C^-1 m / 2 + log det C^-1 / 2 - constants,   C^-1 m = W (mu * h).
+        = -h.(b - alpha mu^2 / 2) - log of that of p(x | h) - sum_i log(2 pi / alpha_i) / 2.
         """
-        alpha, mu = self.alpha, self.params["mu"]
-        precision = self.visible_precision(h)
-        xp = get_xp(precision, h)
-        field = (h * mu) @ self.params["W"].T
-        mean = xp.linalg.solve(precision, field[:, :, None])[:, :, 0]
-        constants = self.n_visible * LOG_2PI + xp.sum(LOG_2PI - self.params["log_alpha"])
-        log_det = xp.linalg.slogdet(precision)[1]
-        return (
-            -(h @ (self.params["b"] - 0.5 * alpha * mu * mu))
-            - 0.5 * xp.sum(field * mean, axis=-1)
-            + 0.5 * (log_det - constants)
-        )
+        alpha, mu, xp = self.alpha, self.params["mu"], get_xp(h, self.params["W"])
+        given = MultivariateNormal((h * mu) @ self.params["W"].T, self.visible_precision(h))
+        slabs = 0.5 * xp.sum(LOG_2PI - self.params["log_alpha"])
+        return -(h @ (self.params["b"] - 0.5 * alpha * mu * mu)) - given.log_normalizer() - slabs
 
     def log_partition(self) -> Any:
         """log Z in nats, exact: a 0-d array. Sums over the spikes, a determinant each, in float64.
@@ -258,6 +253,11 @@ class SpikeAndSlabRBM(SlabPrecisions):
         s = self.slabs_given(v, h).sample(rng)
         return self.visible_given_slabs(s, h).sample(rng), h
 
+    def start(self, n: int, rng: Generator) -> Any:
+        """Rows [n, n_visible] drawn from the model without spikes, N(0, Lambda^-1)."""
+        idle = self.xp.zeros((n, self.n_visible), dtype=self.dtype)
+        return Normal(idle, self.params["log_Lambda"]).sample(rng)
+
     def sample(self, n: int, rng: Generator | int | None = None, steps: int = 1000, init: Any = None) -> Any:
         """Draw x [n, n_visible]: ``steps`` sweeps from ``init``, or from the model without spikes.
 
@@ -267,13 +267,7 @@ class SpikeAndSlabRBM(SlabPrecisions):
             Where chains run away because a covariance is not positive definite; says which unit's.
         """
         rng = self.generator(rng)
-        if init is None:
-            idle = self.xp.zeros((count("n", n), self.n_visible), dtype=self.dtype)
-            v = Normal(idle, self.params["log_Lambda"]).sample(rng)
-        else:
-            v = self.check_data(init, "init")
-        same_rows(v, n)
-        h = None
+        v, h = self.chains(n, rng, init), None
         for i in range(count("steps", steps, 0)):
             v, h = self.gibbs_step(v, h, rng)
             if i % 10 == 9 or i + 1 == steps:
@@ -317,52 +311,3 @@ class SpikeAndSlabRBM(SlabPrecisions):
     def free_energy_gradient(self, v: Any, weights: Any = None, out: Any = None) -> Any:
         """sum_i w_i dF(x_i)/dtheta: the energy's, at the mean of the spikes, which enter linearly; exact."""
         return self.energy_gradient(v, self.hidden_given_visible(v).mean, weights, out)
-
-    # Training, annealing
-
-    def begin(self, X: Any) -> None:
-        """Initialize an untrained model; `minidgm.training.fit` calls it with rows of the training data."""
-        if not bool(self.params["b"].any()):
-            self.initialize(X)
-
-    def initialize(self, X: Any) -> SpikeAndSlabRBM:
-        """Set Lambda to the inverse mean squares of ``X`` [n, n_visible], Phi, alpha and mu in proportion.
-
-        W has no scale of its own, only W W^T / alpha has: alpha takes on that of the data, so that the same
-        learning rate suits all scales. Spike biases become -1: units begin off, three times in four.
-        """
-        X = self.check_data(X, "X").astype("float64")
-        if not X.shape[0]:
-            raise ValueError("X has no rows: initialize needs data to take variances from")
-        squares = (X * X).mean(axis=0)
-        overall = squares.mean()
-        Lambda = 1.0 / self.xp.maximum(squares, self.xp.where(overall > 0.0, 1e-4 * overall, 1.0))
-        change = self.xp.log(Lambda) - self.params["log_Lambda"].astype("float64")
-        scale = self.xp.log(overall * self.Lambda_0) if bool(overall > 0.0) else 0.0 * overall
-        self.params["log_alpha"][...] += scale.astype(self.dtype)
-        self.params["mu"][...] *= self.xp.exp(-0.5 * scale).astype(self.dtype)
-        if "log_Phi" in self.params:
-            self.params["log_Phi"][...] += change[:, None].astype(self.dtype)
-        self.params["log_Lambda"][...] = self.xp.log(Lambda)
-        self.params["b"][...] = -1.0
-        self.project()
-        return self
-
-    def weakened(self, beta: float) -> SpikeAndSlabRBM:
-        """The model whose spike fields are beta a: W and mu times the root of beta, Phi and b times beta.
-
-        beta = 1 is this model, at beta = 0 x is independent of the spikes, N(0, Lambda^-1).
-        """
-        xp, root = self.xp, beta**0.5
-        twin = {"W": root * self.params["W"], "mu": root * self.params["mu"], "b": beta * self.params["b"]}
-        if "log_Phi" in self.params:
-            twin["log_Phi"] = self.params["log_Phi"] + xp.log(xp.full((), max(beta, 1e-30), dtype=self.dtype))
-        return self.with_params({**self.params, **twin})
-
-    def path_from_base(self, base: Any) -> tuple[Any, float]:
-        """Annealing path from N(0, Lambda^-1) with idle units, whatever ``base`` is, and its log Z."""
-        from minidgm.evaluation.spike_and_slab import SpikeAndSlabPath
-
-        double = {name: self.params[name].astype("float64") for name in ("log_Lambda", "log_alpha")}
-        constants = (LOG_2PI - double["log_Lambda"]).sum() + (LOG_2PI - double["log_alpha"]).sum()
-        return SpikeAndSlabPath(self), 0.5 * float(constants) + self.n_hidden * 0.6931471805599453

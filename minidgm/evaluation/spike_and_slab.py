@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Any
 
 from minidgm.backend import get_xp
-from minidgm.distributions import Normal
 from minidgm.evaluation.path import Path
 from minidgm.numerics import softplus
 
@@ -34,8 +33,7 @@ class SpikeAndSlabPath(Path):
 
     def sample_base(self, n: int, rng: Any) -> Any:
         """Independent draws [n, n_visible] from N(0, Lambda^-1)."""
-        idle = self.b.xp.zeros((n, self.b.n_visible), dtype=self.b.dtype)
-        return Normal(idle, self.b.params["log_Lambda"]).sample(rng)
+        return self.b.start(n, rng)
 
     def log_constants(self) -> Any:
         return 0.0

@@ -42,6 +42,8 @@ def test_multivariate_density(seed, d):
     precision = B @ B.swapaxes(1, 2) + 0.3 * np.eye(d)
     field, x = rng.normal(size=(2, 3, d))
     ours = MultivariateNormal(field, precision)
+    unnormalized = (field * x).sum(axis=1) - 0.5 * np.einsum("ni,nij,nj->n", x, precision, x)
+    np.testing.assert_allclose(unnormalized - ours.log_normalizer(), ours.log_prob(x), rtol=1e-9, atol=1e-9)
     for i in range(3):
         C = np.linalg.inv(precision[i])
         assert ours.log_prob(x)[i] == pytest.approx(stats.multivariate_normal(C @ field[i], C).logpdf(x[i]))
