@@ -13,7 +13,7 @@ from typing import Any
 
 from minidgm import distributions
 from minidgm.backend import get_xp
-from minidgm.boltzmann.units import Unit, _refuse
+from minidgm.boltzmann.unit import Unit, refuse
 from minidgm.kernels.groups import at_most_one
 
 
@@ -61,8 +61,8 @@ class Pooled(Unit):
     def check(self, x: Any, what: str) -> None:
         totals = x.reshape(x.shape[0], x.shape[1] // self.k, self.k).sum(axis=-1)
         expected = f"pooled({self.k}) units have at most one 1 in each group of {self.k} columns"
-        _refuse((x < 0) | (x > 1), x, what, expected)
-        _refuse(totals > 1.0 + 1e-4, totals, f"the group sums of {what}", expected)
+        refuse((x < 0) | (x > 1), x, what, expected)
+        refuse(totals > 1.0 + 1e-4, totals, f"the group sums of {what}", expected)
 
     def logit(self, mean: Any, **own: Any) -> Any:
         xp = get_xp(mean)
