@@ -29,12 +29,10 @@ from typing import Any
 from minidgm.arguments import count
 from minidgm.backend import Generator, asarray, get_backend, get_xp
 from minidgm.boltzmann.biased_rbms import BiasedRBMs, RowGradient
-from minidgm.boltzmann.energy_model import same_rows
 from minidgm.boltzmann.rbm import RBM
 from minidgm.boltzmann.sequence_model import Frames, SequenceModel
-from minidgm.boltzmann.units import Bernoulli, Unit, from_name
+from minidgm.boltzmann.units import Unit
 from minidgm.errors import DataError
-from minidgm.parameters import Parameters
 
 BLOCK = 4096
 N_CONTEXT = 4
@@ -88,21 +86,14 @@ class ConditionalRBM(SequenceModel):
         seed: int | None = None,
     ):
         super().__init__(backend=backend, dtype=dtype, seed=seed)
-        self.n_visible, self.n_hidden = count("n_visible", n_visible), count("n_hidden", n_hidden)
+        self._build_frame(n_visible, n_hidden, visible)
         self.n_context = count("n_context", n_context)
-        self.visible, self.hidden = from_name(visible), Bernoulli()
-        self.visible.check_width(n_visible, "visible")
         past = self.n_context * self.n_visible
         shapes: dict[str, tuple[int, ...]] = {
             "W": (n_visible, n_hidden), "A": (past, n_visible), "B": (past, n_hidden),
             "b": (n_visible,), "c": (n_hidden,),
         }  # fmt: skip
-        own = self.visible.parameter_shapes(n_visible)
-        shapes |= {f"visible_{name}": shape for name, shape in own.items()}
-        self.params = Parameters(shapes, backend=self.backend, dtype=self.dtype)
-        rng = Generator(seed, self.backend)
-        for name in ("W", "A", "B"):
-            self.params[name][...] = 0.1 * rng.normal(shapes[name], dtype=self.dtype)
+        self._build_params(shapes, {"W": 0.1, "A": 0.1, "B": 0.1}, seed)
 
     def config(self) -> dict[str, Any]:
         sizes = {"n_visible": self.n_visible, "n_hidden": self.n_hidden, "n_context": self.n_context}
@@ -156,9 +147,9 @@ class ConditionalRBM(SequenceModel):
         b, c = self.params["b"], self.params["c"]
         return (b, c) if y is None else (b + y @ self.params["A"], c + y @ self.params["B"])
 
-    def rbms(self, y: Any = None) -> BiasedRBMs:
+    def rbms(self, state: Any = None) -> BiasedRBMs:
         """The RBM of every context [n, n_context * n_visible]."""
-        return BiasedRBMs(self.params["W"], *self.biases(y), self.visible, self.hidden, self._own())
+        return BiasedRBMs(self.params["W"], *self.biases(state), self.visible, self.hidden, self._own())
 
     def given(self, y: Any = None) -> RBM:
         """The RBM of one context [n_context * n_visible] (or [n_context, n_visible]), a model of its own.
@@ -226,46 +217,32 @@ class ConditionalRBM(SequenceModel):
         v = self.visible_given_hidden(h, y).sample(rng)
         return (v if y is None else get_xp(v).concatenate([y, v], axis=1)), h
 
-    def sample(self, n: int, rng: Generator | int | None = None, steps: int = 1000, init: Any = None) -> Any:
-        """Draw ``n`` frames after silence (or rows after the contexts of the rows ``init``), by Gibbs."""
-        rng = self.generator(rng)
-        field = self.xp.zeros((count("n", n), 1), dtype=self.dtype) + self.params["b"]
-        v = self.visible.sample(field, rng, **self._own()) if init is None else self.check_data(init, "init")
-        same_rows(v, n)
-        for _ in range(count("steps", steps, 0)):
-            v, _ = self.gibbs_step(v, None, rng)
-        return v
+    def start(self, n: int, rng: Generator) -> Any:
+        """``n`` frames drawn from the visible biases alone: where chains after silence begin."""
+        field = self.xp.zeros((n, 1), dtype=self.dtype) + self.params["b"]
+        return self.visible.sample(field, rng, **self._own())
 
-    def generate(
-        self, seed_frames: Any = None, steps: int = 100, rng: Generator | int | None = None, sweeps: int = 25
-    ) -> Any:
-        """Continue a sequence by ``steps`` frames, [steps, n_visible]; each is drawn by ``sweeps`` of Gibbs.
-
-        Parameters
-        ----------
-        seed_frames : array [T, n_visible], optional
-            At least n_context frames, of which the last n_context count; silence by default.
-        steps, sweeps : int
-            The chain of a frame starts at the frame before.
-        rng : Generator or int, optional
+    def after(self, frames: Any) -> tuple[Any, Any]:
+        """The last n_context of ``frames`` [T, n_visible], side by side, and the last one; else silence.
 
         Raises
         ------
         DataError
-            When the seed is shorter than the context.
+            When there are fewer than n_context.
         """
-        rng, xp, m = self.generator(rng), self.xp, self.n_context
-        if seed_frames is None:
-            past = xp.zeros((m, self.n_visible), dtype=self.dtype)
+        m = self.n_context
+        if frames is None:
+            past = self.xp.zeros((m, self.n_visible), dtype=self.dtype)
         else:
-            past = self.check_frames(seed_frames, "seed_frames")
+            past = self.check_frames(frames, "seed_frames")
         if past.shape[0] < m:
             raise DataError(f"seed_frames has {past.shape[0]} frames; expected n_context={m} or more")
-        frames = [past[past.shape[0] - m + i][None] for i in range(m)]
-        for _ in range(count("steps", steps)):
-            y = xp.concatenate(frames[len(frames) - m :], axis=1)
-            frames.append(self.rbms(y).gibbs(frames[-1], rng, count("sweeps", sweeps)))
-        return xp.concatenate(frames[m:])
+        past = past[past.shape[0] - m :]
+        return past.reshape(1, -1), past[-1:]
+
+    def step(self, v: Any, state: Any) -> Any:
+        """Contexts [n, n_context * n_visible] moved on by frames v [n, n_visible]: the oldest falls out."""
+        return get_xp(v).concatenate([state[:, self.n_visible :], v], axis=1)
 
     def reconstruct(self, v: Any) -> Any:
         """Mean of p(v | h, y) at the mean of p(h | v, y): rows with their contexts, or frames."""
@@ -312,12 +289,9 @@ class ConditionalRBM(SequenceModel):
         frames back and no further: there is no time to truncate, and ``truncation`` is not used.
         """
         out = self.zero_gradient() if out is None else out
-        out["W"][...], y = gradient.W, frames.past
-        out["b"][...], out["c"][...] = gradient.b.sum(axis=0), gradient.c.sum(axis=0)
+        self.write_frame_gradient(gradient, out)
         for name, rows in (("A", gradient.b), ("B", gradient.c)):
-            out[name][...] = 0.0 if y is None else y.T @ rows
-        for name, value in gradient.own.items():
-            out[f"visible_{name}"][...] = value
+            out[name][...] = 0.0 if frames.past is None else frames.past.T @ rows
         return out
 
     def energy_gradient(self, v: Any, h: Any, weights: Any = None, out: Any = None) -> Any:

@@ -31,9 +31,8 @@ from minidgm.arguments import count
 from minidgm.backend import Generator, asarray, get_backend, get_xp
 from minidgm.boltzmann.biased_rbms import BiasedRBMs, RowGradient
 from minidgm.boltzmann.sequence_model import Frames, SequenceModel
-from minidgm.boltzmann.units import Bernoulli, Unit, from_name
+from minidgm.boltzmann.units import Unit
 from minidgm.errors import DataError
-from minidgm.parameters import Parameters
 
 BATCH = 16  # sequences a step
 N_RECURRENT = 64
@@ -92,22 +91,15 @@ class RNNRBM(SequenceModel):
         seed: int | None = None,
     ):
         super().__init__(backend=backend, dtype=dtype, seed=seed)
-        self.n_visible, self.n_hidden = count("n_visible", n_visible), count("n_hidden", n_hidden)
+        self._build_frame(n_visible, n_hidden, visible)
         self.n_recurrent = count("n_recurrent", n_recurrent)
-        self.visible, self.hidden = from_name(visible), Bernoulli()
-        self.visible.check_width(n_visible, "visible")
         n_v, n_h, n_u = self.n_visible, self.n_hidden, self.n_recurrent
         shapes: dict[str, tuple[int, ...]] = {
             "W": (n_v, n_h), "A": (n_u, n_v), "B": (n_u, n_h), "F": (n_v, n_u), "R": (n_u, n_u),
             "b": (n_v,), "c": (n_h,), "d": (n_u,), "u0": (n_u,),
         }  # fmt: skip
-        own = self.visible.parameter_shapes(n_visible)
-        shapes |= {f"visible_{name}": shape for name, shape in own.items()}
-        self.params = Parameters(shapes, backend=self.backend, dtype=self.dtype)
-        rng = Generator(seed, self.backend)
         # Of a radius about 1, R remembers at first; with a small one no gradient comes back far.
-        for name, scale in (("W", 0.1), ("A", 0.1), ("B", 0.1), ("F", 0.1), ("R", n_u**-0.5)):
-            self.params[name][...] = scale * rng.normal(shapes[name], dtype=self.dtype)
+        self._build_params(shapes, {"W": 0.1, "A": 0.1, "B": 0.1, "F": 0.1, "R": n_u**-0.5}, seed)
 
     def config(self) -> dict[str, Any]:
         sizes = {"n_visible": self.n_visible, "n_hidden": self.n_hidden, "n_recurrent": self.n_recurrent}
@@ -125,10 +117,10 @@ class RNNRBM(SequenceModel):
 
     # States and biases
 
-    def step(self, v: Any, u: Any) -> Any:
+    def step(self, v: Any, state: Any) -> Any:
         """The next state tanh(d + v F + u R), [n, n_recurrent], after frames v [n, n_visible]."""
         params = self.params
-        return get_xp(v, params["R"]).tanh(v @ params["F"] + u @ params["R"] + params["d"])
+        return get_xp(v, params["R"]).tanh(v @ params["F"] + state @ params["R"] + params["d"])
 
     def states(self, v: Any) -> Any:
         """The state before each frame, [T, n, n_recurrent], from frames v [T, n, n_visible]."""
@@ -142,10 +134,10 @@ class RNNRBM(SequenceModel):
             found.append(u)
         return xp.stack(found)
 
-    def rbms(self, u: Any) -> BiasedRBMs:
+    def rbms(self, state: Any) -> BiasedRBMs:
         """The RBM of every state, [n, n_recurrent]."""
         params = self.params
-        b, c = params["b"] + u @ params["A"], params["c"] + u @ params["B"]
+        b, c = params["b"] + state @ params["A"], params["c"] + state @ params["B"]
         return BiasedRBMs(params["W"], b, c, self.visible, self.hidden, self._own())
 
     def frames(self, batch: Any) -> Frames:
@@ -188,33 +180,20 @@ class RNNRBM(SequenceModel):
 
     # Sampling
 
-    def generate(
-        self, seed_frames: Any = None, steps: int = 100, rng: Generator | int | None = None, sweeps: int = 25
-    ) -> Any:
-        """Continue a sequence by ``steps`` frames, [steps, n_visible]; each is drawn by ``sweeps`` of Gibbs.
+    def after(self, frames: Any) -> tuple[Any, Any]:
+        """The state after ``frames`` [T, n_visible] and the last of them; else u_0 and silence.
 
-        Parameters
-        ----------
-        seed_frames : array [T, n_visible], optional
-            What was heard before; nothing by default.
-        steps, sweeps : int
-            The chain of a frame starts at the frame before.
-        rng : Generator or int, optional
+        Raises
+        ------
+        DataError
+            When ``frames`` is empty.
         """
-        rng, xp = self.generator(rng), self.xp
-        u, v = self.params["u0"][None], xp.zeros((1, self.n_visible), dtype=self.dtype)
-        if seed_frames is not None:
-            seed = self.check_frames(seed_frames, "seed_frames")
-            if not seed.shape[0]:
-                raise DataError("seed_frames has 0 frames; pass None to start from nothing")
-            v = seed[-1:]
-            u = self.step(v, self.states(seed[:, None])[-1])
-        frames = []
-        for _ in range(count("steps", steps)):
-            v = self.rbms(u).gibbs(v, rng, count("sweeps", sweeps))
-            u = self.step(v, u)
-            frames.append(v)
-        return xp.concatenate(frames)
+        if frames is None:
+            return self.params["u0"][None], self.xp.zeros((1, self.n_visible), dtype=self.dtype)
+        past = self.check_frames(frames, "seed_frames")
+        if not past.shape[0]:
+            raise DataError("seed_frames has 0 frames; pass None to start from nothing")
+        return self.step(past[-1:], self.states(past[:, None])[-1]), past[-1:]
 
     def sample(  # type: ignore[override]
         self, n: int, rng: Generator | int | None = None, steps: int = 25
@@ -282,9 +261,6 @@ class RNNRBM(SequenceModel):
         flat = da.reshape(rows.shape)
         xp.matmul(v.reshape(n_steps * n, -1).T, flat, out=out["F"])
         xp.matmul(rows.T, flat, out=out["R"])
-        out["W"][...] = gradient.W
-        out["b"][...], out["c"][...] = gradient.b.sum(axis=0), gradient.c.sum(axis=0)
+        self.write_frame_gradient(gradient, out)
         out["d"][...], out["u0"][...] = flat.sum(axis=0), du[0].sum(axis=0)
-        for name, value in gradient.own.items():
-            out[f"visible_{name}"][...] = value
         return out

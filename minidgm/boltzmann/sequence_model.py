@@ -1,12 +1,15 @@
 """What the models of sequences share: frames whose RBM depends on the past, and what follows from that.
 
 Such a model is a product over frames, log p(v_1 ... v_T) = sum_t log p(v_t | past), and every factor is an
-RBM whose biases the past has moved (`minidgm.boltzmann.biased_rbms`). It has two methods of its own:
+RBM whose biases the past has moved (`minidgm.boltzmann.biased_rbms`). What a model remembers of the past is
+its state: the last frames, or a summary of all. It has these methods of its own:
 
+    rbms(state)                  the RBM of every state
+    after(frames), step(v, s)    the state after a sequence, and after one frame more
     frames(batch)                the RBM of every frame of a batch, and the frames themselves
     pull_back(frames, gradient)  from a gradient in every frame's biases to one in the parameters
 
-Learning rules (`minidgm.objectives.conditional`) and evaluation need no more.
+Learning rules (`minidgm.objectives.conditional`), generation and evaluation need no more.
 """
 
 from __future__ import annotations
@@ -14,10 +17,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from minidgm.backend import asarray, get_backend
+from minidgm.arguments import count
+from minidgm.backend import Generator, asarray, get_backend
 from minidgm.boltzmann.biased_rbms import BiasedRBMs, RowGradient
 from minidgm.boltzmann.energy_model import EnergyModel
+from minidgm.boltzmann.units import Bernoulli, Unit, from_name
 from minidgm.errors import DataError
+from minidgm.parameters import Parameters
 
 N_HIDDEN = 64
 
@@ -38,6 +44,35 @@ class SequenceModel(EnergyModel):
     default_batch_size = 100
     shortest = 1  # frames that a sequence must have at least
 
+    def _build_frame(self, n_visible: int, n_hidden: int, visible: str | Unit) -> None:
+        """Set the units of a frame."""
+        self.n_visible, self.n_hidden = count("n_visible", n_visible), count("n_hidden", n_hidden)
+        self.visible, self.hidden = from_name(visible), Bernoulli()
+        self.visible.check_width(n_visible, "visible")
+
+    def _build_params(
+        self, shapes: dict[str, tuple[int, ...]], scales: Mapping[str, float], seed: int | None
+    ) -> None:
+        """Zeros of ``shapes`` and of the visible units' own parameters; normals of the given scales."""
+        own = self.visible.parameter_shapes(self.n_visible)
+        shapes = {**shapes, **{f"visible_{name}": shape for name, shape in own.items()}}
+        self.params = Parameters(shapes, backend=self.backend, dtype=self.dtype)
+        rng = Generator(seed, self.backend)
+        for name, scale in scales.items():
+            self.params[name][...] = scale * rng.normal(shapes[name], dtype=self.dtype)
+
+    def rbms(self, state: Any) -> BiasedRBMs:
+        """The RBM of every state, [n, ...]."""
+        raise NotImplementedError
+
+    def after(self, frames: Any) -> tuple[Any, Any]:
+        """State after ``frames`` [T, n_visible] (None: at the beginning) and the last frame, a row each."""
+        raise NotImplementedError
+
+    def step(self, v: Any, state: Any) -> Any:
+        """The states after frames v [n, n_visible] in the given states."""
+        raise NotImplementedError
+
     def frames(self, batch: Any) -> Frames:
         """The RBM of every frame of a batch, as training uses it."""
         raise NotImplementedError
@@ -56,6 +91,39 @@ class SequenceModel(EnergyModel):
         """The visible units' own parameters: {"log_precision": ...} or {}."""
         prefix = "visible_"
         return {name[len(prefix) :]: value for name, value in self.params.items() if name.startswith(prefix)}
+
+    def write_frame_gradient(self, gradient: RowGradient, out: Any) -> None:
+        """Write what the past does not touch: W, the biases' constant parts and the units' own parameters."""
+        out["W"][...] = gradient.W
+        out["b"][...], out["c"][...] = gradient.b.sum(axis=0), gradient.c.sum(axis=0)
+        for name, value in gradient.own.items():
+            out[f"visible_{name}"][...] = value
+
+    def generate(
+        self, seed_frames: Any = None, steps: int = 100, rng: Generator | int | None = None, sweeps: int = 25
+    ) -> Any:
+        """Continue a sequence by ``steps`` frames, [steps, n_visible]; each is drawn by ``sweeps`` of Gibbs.
+
+        Parameters
+        ----------
+        seed_frames : array [T, n_visible], optional
+            What came before, as `after` needs it; by default the beginning.
+        steps, sweeps : int
+            The chain of a frame starts at the frame before.
+        rng : Generator or int, optional
+
+        Raises
+        ------
+        DataError
+            When there is less in ``seed_frames`` than `after` needs.
+        """
+        rng, frames = self.generator(rng), []
+        state, v = self.after(seed_frames)
+        for _ in range(count("steps", steps)):
+            v = self.rbms(state).gibbs(v, rng, count("sweeps", sweeps))
+            state = self.step(v, state)
+            frames.append(v)
+        return self.xp.concatenate(frames)
 
     def default_objective(self) -> Any:
         """Contrastive divergence of 15 sweeps: a persistent chain would belong to one past only."""
