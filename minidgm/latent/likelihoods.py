@@ -7,8 +7,8 @@ r"""What a decoder's output says about x: p(x | a), its log, its gradient in a, 
 | categorical | logits, [n, d], groups of n_classes | softmax of each group | one-hot groups |
 | discretized_logistic | means and log-scales, [n, 2 d] | logistic mass of the bin of x | levels 0 ... 1 |
 
-The densities and derivatives are those of `minidgm.nn.losses`. Bits have a hot path: one logarithm for eight
-pixels in log p, and the gradient w (x - s(a)) in one buffer.
+The densities and derivatives are those of `minidgm.nn.losses`. Bits have hot paths: `minidgm.latent.bits` on
+a host, fused kernels on a device.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from typing import Any
 
 from minidgm import distributions
 from minidgm.arguments import count, real
-from minidgm.backend import get_xp
+from minidgm.backend import get_backend, get_xp
 from minidgm.boltzmann import units
 from minidgm.errors import DataError, unknown
+from minidgm.latent import bits
 from minidgm.latent.gaussian import DiagonalNormal
 from minidgm.nn import losses
 from minidgm.numerics import sigmoid, sigmoid_, softplus_sum
@@ -50,8 +51,8 @@ class Likelihood:
         return -self.loss.forward(a, x)[0]
 
     def forward(self, a: Any, x: Any) -> tuple[Any, Any]:
-        """Return (log p(x | a) [n], cache)."""
-        loss, cache = self.loss.forward(a, x)
+        """Return (log p(x | a) [k n], cache) for a [k n, ...] and x [n, d]: row s n + i is of row i of x."""
+        loss, cache = self.loss.forward(a, repeated(x, a.shape[0]))
         return -loss, cache
 
     def backward(self, weights: Any, cache: Any) -> Any:
@@ -71,6 +72,9 @@ class Likelihood:
         except DataError as error:
             raise DataError(str(error).replace("visible=", "likelihood=")) from None
 
+    def begin(self, X: Any) -> None:
+        """Refuse training rows that this likelihood cannot learn from; raises `DataError`."""
+
     def options(self) -> dict[str, Any]:
         """Constructor's arguments other than the defaults, JSON-able."""
         return {}
@@ -84,10 +88,15 @@ class Bernoulli(Likelihood):
     loss = losses.Bernoulli()
 
     def forward(self, a: Any, x: Any) -> tuple[Any, Any]:
+        if get_backend(a) == "numpy":
+            return bits.forward(a, x)
+        x = repeated(x, a.shape[0])
         log_p = get_xp(a, x).sum(x * a, axis=-1) - softplus_sum(a).astype(a.dtype)
         return log_p, (a, x)
 
     def backward(self, weights: Any, cache: Any) -> Any:
+        if get_backend(cache[0]) == "numpy":
+            return bits.backward(weights, cache)
         a, x = cache
         xp = get_xp(a, x)
         out = sigmoid_(a, out=xp.empty_like(a))
@@ -121,6 +130,17 @@ class Gaussian(Likelihood):
         d = a.shape[-1] // 2
         return DiagonalNormal(a[..., :d], a[..., d:])
 
+    def begin(self, X: Any) -> None:
+        """Refuse columns without variance, unless the variance is fixed: it would be learned as 0."""
+        xp = get_xp(X)
+        constant = xp.max(X, axis=0) == xp.min(X, axis=0)
+        if self.variance is None and X.shape[0] > 1 and bool(constant.any()):
+            column = int(xp.argmax(constant))
+            raise DataError(
+                f"column {column} is constant: its learned variance would go to 0 and the density to "
+                "infinity; drop the column, add noise, or fix variance="
+            )
+
     def options(self) -> dict[str, Any]:
         return {} if self.variance is None else {"variance": self.variance}
 
@@ -136,7 +156,7 @@ class Categorical(Likelihood):
         self.loss = losses.Categorical()
 
     def _groups(self, x: Any) -> Any:
-        return x.reshape((x.shape[0], -1, self.n_classes))
+        return x.reshape((x.shape[0], x.shape[1] // self.n_classes, self.n_classes))
 
     def log_prob(self, a: Any, x: Any) -> Any:
         return -self.loss.forward(self._groups(a), self._groups(x))[0]
@@ -212,6 +232,12 @@ class Bins:
         u = xp.clip(u, 1e-7, 1.0 - 1e-7)
         drawn = location + xp.exp(log_scale) * (xp.log(u) - xp.log1p(-u))
         return xp.clip(xp.rint(top * drawn), 0.0, float(top)) / top
+
+
+def repeated(x: Any, rows: int) -> Any:
+    """Rows x [n, ...] k times one after the other, where ``rows`` = k n are asked for."""
+    n = x.shape[0]
+    return x if rows == n else get_xp(x).tile(x, (rows // n, *([1] * (x.ndim - 1))))
 
 
 LIKELIHOODS = {found.name: found for found in (Bernoulli, Gaussian, Categorical, DiscretizedLogistic)}

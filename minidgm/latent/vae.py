@@ -183,15 +183,7 @@ class VAE(Walks, DirectedModel):
 
     def begin(self, X: Any) -> None:
         """Refuse columns without variance under a Gaussian likelihood that would learn one of 0."""
-        if self.likelihood.name != "gaussian" or getattr(self.likelihood, "variance", None) is not None:
-            return
-        constant = self.xp.max(X, axis=0) == self.xp.min(X, axis=0)
-        if X.shape[0] > 1 and bool(constant.any()):
-            column = int(self.xp.argmax(constant))
-            raise DataError(
-                f"column {column} is constant: its learned variance would go to 0 and the density to "
-                "infinity; drop the column, add noise, or fix variance="
-            )
+        self.likelihood.begin(X)
 
     # Densities
 

@@ -24,13 +24,13 @@ from typing import Any
 
 from minidgm.arguments import real
 from minidgm.objectives.relaxations import noise_for
-from minidgm.objectives.relaxed_codes import RelaxedCodes, slopes
+from minidgm.objectives.relaxed_codes import RelaxedCodes
 
 __all__ = ["GumbelSoftmax"]
 
 
 class GumbelSoftmax(RelaxedCodes):
-    """Bits or one-hot groups relaxed at a temperature that may fall: tau_t = max(lowest, temperature exp(-decay t)).
+    """Codes relaxed at a temperature that may fall: tau_t = max(lowest, temperature exp(-decay t)).
 
     Parameters
     ----------
@@ -85,5 +85,5 @@ class GumbelSoftmax(RelaxedCodes):
         noisy = noise.noisy(a, rng)
         y = noise.relaxed(noisy, tau)
         z = noise.hard(noisy) if self.hard else y
-        f, d = slopes(model, x, z)
+        f, d = self.value_and_slope(model, x, z)
         return z, noise.backward(d, y, tau), f

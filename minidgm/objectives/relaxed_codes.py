@@ -15,11 +15,13 @@ can be used:
 
 Noise, hard and relaxed codes: `minidgm.objectives.relaxations`. What the model gives: the fields
 ``latent_field(x)``, ``latent_field_gradient(x, d)`` = sum_i d_i.da_i/dtheta, and
-``log_joint_input_gradient(x, z)`` = f'(z); or f and f' at once by ``log_joint_slopes(x, z)``.
+``log_joint_input_gradient(x, z)`` = f'(z). Nets give f, f' and the gradient of p in one pass by
+``log_joint_slopes``, and fields with their backward pass by ``latent_field_back``.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from minidgm.arguments import count
@@ -39,6 +41,7 @@ class RelaxedCodes(Objective):
         super().__init__(weight_decay=weight_decay)
         self.k = count("k", k)
         self._part: Any = None
+        self._learned = False  # whether the slope at z gave the gradient of p there too
 
     @classmethod
     def obstacle(cls, model: Any) -> str | None:
@@ -57,11 +60,13 @@ class RelaxedCodes(Objective):
 
     def estimate(self, model: Any, batch: Any, rng: Any, grads: Any) -> dict[str, Any]:
         xp, n, k = get_xp(batch), batch.shape[0], self.k
-        field = model.latent_field(batch)
+        field, back = _fields(model, batch)
         wide = xp.tile(batch, (k, 1))
+        self._learned = False
         z, d, f = self.slope(model, wide, xp.tile(field, (k, 1)), rng)
-        weights = xp.full(n * k, -1.0 / (n * k), dtype=batch.dtype)
-        model.log_joint_gradient(wide, z, weights, grads)
+        if not self._learned:
+            weights = xp.full(n * k, -1.0 / (n * k), dtype=batch.dtype)
+            model.log_joint_gradient(wide, z, weights, grads)
         q = model.latent.distribution(field)
         own = getattr(model, "entropy_weight", 1.0)
         total = d.reshape(k, n, field.shape[1]).mean(axis=0) - own * q.mean_jvp(field)
@@ -71,9 +76,18 @@ class RelaxedCodes(Objective):
             grads.backend,
         ):
             self._part = grads.like()
-        grads.buffer += model.latent_field_gradient(batch, total * (-1.0 / n), self._part).buffer
+        grads.buffer += back(total * (-1.0 / n), self._part).buffer
         entropy = own * q.entropy().mean() if own else 0.0
         return {"loss": -f.mean() - entropy}
+
+    def value_and_slope(self, model: Any, x: Any, z: Any) -> tuple[Any, Any]:
+        """f [m] and f' [m, d] at the states that p learns from; its gradient by the same pass, if it may."""
+        if not hasattr(model, "log_joint_slopes"):
+            return model.log_joint(x, z), model.log_joint_input_gradient(x, z)
+        m = x.shape[0]
+        f, d = model.log_joint_slopes(x, z, get_xp(x).full(m, -1.0 / m, dtype=x.dtype), self._grads)
+        self._learned = True
+        return f, -m * d
 
 
 def slopes(model: Any, x: Any, z: Any) -> tuple[Any, Any]:
@@ -81,3 +95,10 @@ def slopes(model: Any, x: Any, z: Any) -> tuple[Any, Any]:
     if hasattr(model, "log_joint_slopes"):
         return model.log_joint_slopes(x, z)
     return model.log_joint(x, z), model.log_joint_input_gradient(x, z)
+
+
+def _fields(model: Any, x: Any) -> tuple[Any, Any]:
+    """Fields a, and ``back(d, out)`` = sum_i d_i . da_i/dtheta: by one pass where the model has one."""
+    if hasattr(model, "latent_field_back"):
+        return model.latent_field_back(x)
+    return model.latent_field(x), partial(model.latent_field_gradient, x)

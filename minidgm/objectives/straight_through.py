@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import Any
 
 from minidgm.errors import unknown
-from minidgm.objectives.relaxed_codes import RelaxedCodes, slopes
+from minidgm.objectives.relaxed_codes import RelaxedCodes
 
 __all__ = ["StraightThrough"]
 
@@ -59,5 +59,5 @@ class StraightThrough(RelaxedCodes):
     def slope(self, model: Any, x: Any, a: Any, rng: Any) -> tuple[Any, Any, Any]:
         q = model.latent.distribution(a)
         z = q.sample(rng)
-        f, d = slopes(model, x, z)
+        f, d = self.value_and_slope(model, x, z)
         return z, q.mean_jvp(d) if self.through == "mean" else d, f

@@ -36,6 +36,17 @@ def test_several_layers_of_codes(minidgm, tmp_path):
     assert np.isin(np.load(out), (0, 1)).all()
 
 
+def test_discrete_codes_are_summed_out(minidgm, tmp_path):
+    run, small = tmp_path / "run", ("--set", "model.n_latent=6", "--set", "model.latent=softmax(3)")
+    found = trained(minidgm, run, "DiscreteVAE", "--data", "bars_and_stripes", *small)
+    assert found["log-likelihood", "codes summed out", "train"]["kind"] == "exact"
+    assert minidgm("sample", run, "--n", 5, "--out", run / "v.npy").code == 0
+    more = ("--objective", "Reparameterization", "--out", tmp_path / "other")
+    refused = minidgm("train", "DiscreteVAE", "--data", "bars_and_stripes", *more)
+    assert refused.code != 0
+    assert "Objectives that fit: " in refused.error
+
+
 def test_a_linear_one_is_measured_exactly(minidgm, tmp_path):
     small = ("--set", "model.n_latent=1")
     found = trained(minidgm, tmp_path / "run", "LinearGaussianVAE", "--data", "two_moons", *small)

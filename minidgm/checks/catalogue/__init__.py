@@ -11,6 +11,7 @@ from minidgm.checks.catalogue import (  # noqa: F401
     deep_belief,
     deep_boltzmann,
     deep_boltzmann_learning,
+    discrete_codes,
     energy,
     estimators,
     frames,
