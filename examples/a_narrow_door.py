@@ -1,7 +1,7 @@
 """A narrow door: how few numbers an image can pass through.
 
 An autoencoder squeezes images of 64 pixels through a code of 1 to 32 numbers and asks for them back. What is
-lost depends on how the code may be used. For linear nets the best that any training can reach on its images is
+lost depends on how the code may be used. For linear nets the best that training can reach on its images is
 known: the projection on their first principal components, which loses the other eigenvalues of the covariance
 (Baldi and Hornik 1989). Trained linear nets come down to that line and stop. A hidden layer of rectifiers on
 both sides may bend the surface of reconstructions, and gets as much of an unseen image through two numbers as
