@@ -26,11 +26,10 @@ Mean field is in `minidgm.boltzmann.layered_inference`, exact sums on small nets
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 from minidgm.backend import Generator, get_xp
-from minidgm.boltzmann.dbn import check_sizes
+from minidgm.boltzmann.dbn import check_sizes, layer_shapes
 from minidgm.boltzmann.gaussian_start import take_scale
 from minidgm.boltzmann.layered_inference import LayeredInference
 from minidgm.boltzmann.units import Bernoulli, Unit, from_name
@@ -99,11 +98,12 @@ class DBM(LayeredInference):
         self.visible, self.hidden = from_name(visible), Bernoulli()
         if self.visible.name not in ("bernoulli", "gaussian"):
             raise ValueError(f"visible={self.visible.name!r}; a DBM has 'bernoulli' or 'gaussian' visibles")
-        shapes: dict[str, tuple[int, ...]] = {"b0": (self.n_visible,)}
-        for layer, (n, m) in enumerate(pairwise(self.sizes), start=1):
-            shapes |= {f"W{layer}": (n, m), f"b{layer}": (m,)}
         own = self.visible.parameter_shapes(self.n_visible)
-        shapes |= {f"visible_{name}": shape for name, shape in own.items()}
+        shapes = {
+            "b0": (self.n_visible,),
+            **layer_shapes(self.sizes, "W", "b"),
+            **{f"visible_{name}": shape for name, shape in own.items()},
+        }
         self.params = Parameters(shapes, backend=self.backend, dtype=self.dtype)
         rng = Generator(seed, self.backend)
         for layer in range(1, self.depth + 1):

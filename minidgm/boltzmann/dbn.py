@@ -39,7 +39,7 @@ from minidgm.boltzmann.gaussian_rbm import GaussianRBM
 from minidgm.boltzmann.rbm import RBM
 from minidgm.boltzmann.recognition import Recognition
 from minidgm.boltzmann.units import Bernoulli, Unit
-from minidgm.latent.belief_layers import check_sizes, sizes_for
+from minidgm.latent.belief_layers import check_sizes, layer_shapes, sizes_for
 from minidgm.parameters import Parameters
 
 if TYPE_CHECKING:
@@ -106,13 +106,13 @@ class DBN(Recognition):
             for layer, (n, m) in enumerate(pairwise(self.sizes))
         ]
         self.visible, self.hidden = rbms[0].visible, Bernoulli()
-        shapes: dict[str, tuple[int, ...]] = {"b0": (self.n_visible,)}
-        for layer, (n, m) in enumerate(pairwise(self.sizes), start=1):
-            shapes |= {f"W{layer}": (n, m), f"b{layer}": (m,)}
-        for layer, (n, m) in enumerate(pairwise(self.sizes[:-1]), start=1):
-            shapes |= {f"R{layer}": (n, m), f"r{layer}": (m,)}
         own = self.visible.parameter_shapes(self.n_visible)
-        shapes |= {f"visible_{name}": shape for name, shape in own.items()}
+        shapes = {
+            "b0": (self.n_visible,),
+            **layer_shapes(self.sizes, "W", "b"),
+            **layer_shapes(self.sizes[:-1], "R", "r"),
+            **{f"visible_{name}": shape for name, shape in own.items()},
+        }
         self.params = Parameters(shapes, backend=self.backend, dtype=self.dtype)
         for layer, rbm in enumerate(rbms, start=1):
             self.place(layer, rbm)
@@ -192,9 +192,12 @@ class DBN(Recognition):
 
     def energy(self, v: Any, h: Any) -> Any:
         """E(v, h) = E_top(h_(L-1), h_L) - sum_{l<L} log p(h_(l-1) | h_l), [n]; p = exp(-E) / Z of the top."""
-        states = [v, *self.layers(h)]
+        return self._energy_from(1, [v, *self.layers(h)])
+
+    def _energy_from(self, lowest: int, states: list[Any]) -> Any:
+        """The energy of layers ``lowest`` - 1 and above, from the states of all."""
         total = self.top.energy(states[-2], states[-1])
-        for layer in range(1, self.depth):
+        for layer in range(lowest, self.depth):
             total = total - self.down(layer, states[layer]).log_prob(states[layer - 1])
         return total
 
@@ -205,12 +208,7 @@ class DBN(Recognition):
     def hidden_free_energy(self, h: Any) -> Any:
         """-log of the integral of exp(-E(v, h)) over v, [n]: the lowest conditional integrates to 1."""
         states = [None, *self.layers(h)]
-        if self.depth == 1:
-            return self.top.hidden_free_energy(states[1])
-        total = self.top.energy(states[-2], states[-1])
-        for layer in range(2, self.depth):
-            total = total - self.down(layer, states[layer]).log_prob(states[layer - 1])
-        return total
+        return self.top.hidden_free_energy(states[1]) if self.depth == 1 else self._energy_from(2, states)
 
     # Sampling
 

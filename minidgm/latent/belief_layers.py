@@ -13,7 +13,8 @@ out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from minidgm.arguments import count
@@ -195,6 +196,18 @@ def check_sizes(sizes: Any) -> tuple[int, ...]:
     if len(listed) < 2:
         raise ValueError(f"sizes={list(listed)}; expected a visible and at least one hidden layer")
     return listed
+
+
+def layer_shapes(sizes: Sequence[int], weights: str, biases: str) -> dict[str, tuple[int, ...]]:
+    """Shapes of the weights from each layer to the next, [n_(l-1), n_l], and of the latter's biases, [n_l].
+
+    >>> layer_shapes([4, 3, 2], "W", "b")
+    {'W1': (4, 3), 'b1': (3,), 'W2': (3, 2), 'b2': (2,)}
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+    for layer, (n, m) in enumerate(pairwise(sizes), start=1):
+        shapes |= {f"{weights}{layer}": (n, m), f"{biases}{layer}": (m,)}
+    return shapes
 
 
 def sizes_for(data: Any, given: Mapping[str, Any], hidden: int = 1) -> dict[str, Any]:

@@ -25,12 +25,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 from minidgm.backend import Generator, asarray, get_xp
 from minidgm.boltzmann.units import Bernoulli
-from minidgm.latent.belief_layers import BeliefLayers, check_sizes, sizes_for
+from minidgm.latent.belief_layers import BeliefLayers, check_sizes, layer_shapes, sizes_for
 from minidgm.latent.directed import DirectedModel
 from minidgm.latent.layered_draws import LayeredDraws
 from minidgm.parameters import Parameters
@@ -116,10 +115,8 @@ class SigmoidBeliefNet(BeliefLayers, DirectedModel):
         self.depth = len(self.sizes) - 1
         self.n_visible, self.n_latent = self.sizes[0], sum(self.sizes[1:])
         self.visible = self.latent = Bernoulli()
-        shapes: dict[str, tuple[int, ...]] = {"b0": (self.n_visible,)}
-        for kind, bias in (("W", "b"), ("R", "r")):
-            for layer, (n, m) in enumerate(pairwise(self.sizes), start=1):
-                shapes |= {f"{kind}{layer}": (n, m), f"{bias}{layer}": (m,)}
+        between = {**layer_shapes(self.sizes, "W", "b"), **layer_shapes(self.sizes, "R", "r")}
+        shapes = {"b0": (self.n_visible,), **between}
         self.params = Parameters(shapes, backend=self.backend, dtype=self.dtype)
         rng = Generator(seed)
         for name, (n, m) in ((name, shape) for name, shape in shapes.items() if len(shape) == 2):
