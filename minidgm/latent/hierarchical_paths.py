@@ -67,7 +67,7 @@ class HierarchicalPaths(Draws):
 
     def __init__(self, model: Any, x: Any, noise: Any, training: bool = False, rng: Any = None):
         self.model, self.x, self.noise, self.k = model, x, noise, noise.shape[0]
-        xp, n = get_xp(x, noise), x.shape[0]
+        n = x.shape[0]
         options = {"training": training, "rng": rng}
         self._eps = model.split(noise)
         self.codes: list[Any] = []
@@ -85,9 +85,8 @@ class HierarchicalPaths(Draws):
             p, cache = model.down(layer, self._rows(self.codes[layer - 1]), **options)
             self.above.append(self._drawn(p))
             self._decoders.append(cache)
-        self._wide = x if self.k == 1 else xp.tile(x, (self.k, 1))
-        a, self._decoder = model.decode(self._rows(self.codes[0]), self._wide, **options)
-        log_p, self._loss = model.likelihood.forward(a, model.target(self._wide))
+        a, self._decoder = model.decode(self._rows(self.codes[0]), x, **options)  # row s n + i: draw s of i
+        log_p, self._loss = model.likelihood.forward(a, model.target(x))
         self.log_likelihood = log_p.reshape(self.k, n)
 
     def _rows(self, z: Any) -> Any:

@@ -180,7 +180,7 @@ def test_bad_arguments():
             objective.gradient(RBM(3, 2), X.astype("float32"), Generator(0))
 
 
-@pytest.mark.parametrize("kind", ["VAE", "ConditionalVAE", "LinearGaussianVAE"])
+@pytest.mark.parametrize("kind", ["VAE", "ConditionalVAE", "HierarchicalVAE", "LinearGaussianVAE"])
 def test_every_estimator_that_fits_runs(kind, backend):
     """Pathwise and score-function estimators alike: what a directed model offers is enough for both."""
     vae = registry.models()[kind].small(backend=backend, seed=0)
