@@ -33,14 +33,14 @@ from minidgm.boltzmann.conv_rbm import ConvolutionalRBM
 from minidgm.boltzmann.convolution import image
 from minidgm.boltzmann.energy_model import same_rows
 from minidgm.boltzmann.image_model import FILTERS, ImageModel, fitting_size
+from minidgm.boltzmann.layerwise import train_layers
 from minidgm.boltzmann.units import Unit
-from minidgm.errors import IntractableError, unknown
+from minidgm.errors import IntractableError
 from minidgm.numerics import logsumexp
 from minidgm.parameters import Parameters
 
 MAX_STATES = 2**16
 ROWS = 1024
-INPUTS = ("means", "samples")
 ARGUMENTS = ("filters", "filter_size", "pool")
 
 
@@ -125,6 +125,13 @@ class ConvolutionalDBN(ImageModel):
         shell = self._shells[count("layer", layer) - 1]
         twin: ConvolutionalRBM = shell.with_params({n: self.params[f"{n}{layer}"] for n in shell.params})
         return twin
+
+    def _copy(self, layer: int) -> ConvolutionalRBM:
+        """The RBM of a layer with arrays of its own."""
+        rbm: ConvolutionalRBM = self._shells[layer - 1].to()
+        for name in rbm.params:
+            rbm.params[name] = self.params[f"{name}{layer}"]
+        return rbm
 
     def place(self, layer: int, rbm: ConvolutionalRBM) -> None:
         """Copy the parameters of an RBM in as those of a layer."""
@@ -265,51 +272,34 @@ class ConvolutionalDBN(ImageModel):
         History
             All epochs of all layers; ``layer`` says whose.
         """
-        from minidgm.boltzmann.relay import Relay, layer_folder
-        from minidgm.training.history import History
+        def start(layer: int, X: Any) -> Any:
+            rbm = self._copy(layer)
+            return rbm if layer == 1 else rbm.initialize(X)
 
-        if inputs not in INPUTS:
-            raise unknown("inputs", inputs, INPUTS)
-        each = [count("epochs", epochs, 0)] * self.depth if isinstance(epochs, int) else list(epochs)
-        if len(each) != self.depth:
-            raise ValueError(f"epochs={epochs!r}; expected one number, or {self.depth}, one a layer")
-        X = self.check_data(X, "X")
-        held_out = None if validation is None else self.check_data(validation, "validation")
-        seeds = Generator(seed).integers(0, 2**31 - 1, (2 * self.depth,))
-        records: list[dict[str, Any]] = []
-        history, network = History(), self  # type: Any, Any
-        for layer, n_epochs in enumerate(each, start=1):
-            rbm = self._shells[layer - 1].to()
-            for name in rbm.params:
-                rbm.params[name] = self.params[f"{name}{layer}"]
-            if layer > 1:
-                rbm.initialize(X)
-            history = rbm.fit(
-                X,
-                objective=objective,
-                optimizer=optimizer,
-                epochs=n_epochs,
-                validation=held_out,
-                callbacks=[Relay(network, layer, callbacks, records, sum(each))],
-                seed=int(seeds[2 * layer - 2]),
-                checkpoint=layer_folder(checkpoint, layer),
-                resume=resume,
-                **options,
-            )
-            records += history.records
-            self.place(layer, rbm)
-            if layer < self.depth:
-                noise = Generator(int(seeds[2 * layer - 1]), self.backend) if inputs == "samples" else None
-                X = self._ascend(layer, X, noise)
-                held_out = None if held_out is None else self._ascend(layer, held_out, noise)
-        return History(records, f"layer {self.depth}: {history.stopped}")
+        def ascend(layer: int, X: Any, held_out: Any, rng: Any) -> tuple[Any, Any]:
+            X = self._ascend(layer, X, rng)
+            return X, None if held_out is None else self._ascend(layer, held_out, rng)
+
+        return train_layers(
+            self,
+            self.check_data(X, "X"),
+            None if validation is None else self.check_data(validation, "validation"),
+            start,
+            ascend,
+            objective=objective,
+            optimizer=optimizer,
+            epochs=epochs,
+            inputs=inputs,
+            callbacks=callbacks,
+            seed=seed,
+            checkpoint=checkpoint,
+            resume=resume,
+            **options,
+        )
 
     def initialize(self, X: Any) -> ConvolutionalDBN:
         """Set the visible biases of layer 1 to the mean of each channel of ``X``."""
-        rbm = self._shells[0].to()
-        for name in rbm.params:
-            rbm.params[name] = self.params[f"{name}1"]
-        self.place(1, rbm.initialize(self.check_data(X, "X")))
+        self.place(1, self._copy(1).initialize(self.check_data(X, "X")))
         return self
 
     @classmethod

@@ -29,12 +29,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from minidgm.backend import Generator, get_xp
-from minidgm.boltzmann.dbn import check_sizes, layer_shapes
 from minidgm.boltzmann.gaussian_start import take_scale
 from minidgm.boltzmann.layered_inference import LayeredInference
 from minidgm.boltzmann.units import Bernoulli, Unit, from_name
 from minidgm.distributions import Distribution
 from minidgm.errors import DataError
+from minidgm.latent.belief_layers import check_sizes, layer_shapes
 from minidgm.model import N_HIDDEN
 from minidgm.parameters import Parameters
 

@@ -21,15 +21,14 @@ from typing import TYPE_CHECKING, Any
 
 from minidgm.backend import Generator
 from minidgm.boltzmann.gaussian_rbm import GaussianRBM
+from minidgm.boltzmann.layerwise import train_layers
 from minidgm.boltzmann.rbm import RBM
-from minidgm.boltzmann.relay import Relay, layer_folder
 from minidgm.errors import DataError, unknown
 from minidgm.training.history import History
 
 if TYPE_CHECKING:
     from minidgm.boltzmann.dbn import DBN
 
-INPUTS = ("samples", "means")
 INITS = ("random", "transpose")
 ROWS = 4096
 
@@ -100,46 +99,41 @@ def fit_greedily(
     >>> history["layer"], history["epoch"]
     ([1, 1, 2, 2], [1, 2, 3, 4])
     """
-    if inputs not in INPUTS:
-        raise unknown("inputs", inputs, INPUTS)
     if init not in INITS:
         raise unknown("init", init, INITS)
-    each = [epochs] * dbn.depth if isinstance(epochs, int) else list(epochs)
-    if len(each) != dbn.depth:
-        raise ValueError(f"epochs={epochs!r}; expected one number, or one for each of {dbn.depth} layers")
     if init == "transpose":
         check_mirror(dbn)
     X = _matrix(dbn, X, "X")
     held_out = None if validation is None else _matrix(dbn, validation, "validation")
-    seeds = Generator(seed).integers(0, 2**31 - 1, (2 * dbn.depth,))
-    records: list[dict[str, Any]] = []
-    stopped = ""
-    for layer, n_epochs in enumerate(each, start=1):
-        rbm: Any = start_layer(dbn, layer, X, init)
-        if layer == 1 and dbn.visible.name == "gaussian":
-            twin = GaussianRBM.from_natural(rbm)
-            rbm = twin if objective is None or trains(twin, objective) else rbm
-        relay = Relay(dbn, layer, callbacks, records, sum(each))
-        history = rbm.fit(
-            X,
-            objective=objective,
-            optimizer=optimizer,
-            epochs=n_epochs,
-            validation=held_out,
-            callbacks=[relay],
-            seed=int(seeds[2 * layer - 2]),
-            checkpoint=layer_folder(checkpoint, layer),
-            resume=resume,
-            **options,
-        )
-        records += history.records
-        stopped = f"layer {layer}: {history.stopped}"
-        if layer < dbn.depth:
-            noise = Generator(int(seeds[2 * layer - 1]), dbn.backend).spawn(2)
-            X = ascend(dbn, layer, X, noise[0] if inputs == "samples" else None)
-            if held_out is not None:
-                held_out = ascend(dbn, layer, held_out, noise[1] if inputs == "samples" else None)
-    return History(records, stopped)
+
+    def start(layer: int, X: Any) -> Any:
+        rbm = start_layer(dbn, layer, X, init)
+        if layer > 1 or dbn.visible.name != "gaussian":
+            return rbm
+        twin = GaussianRBM.from_natural(rbm)
+        return twin if objective is None or trains(twin, objective) else rbm
+
+    def ascend_both(layer: int, X: Any, held_out: Any, rng: Any) -> tuple[Any, Any]:
+        noise = (None, None) if rng is None else rng.spawn(2)
+        X = ascend(dbn, layer, X, noise[0])
+        return X, None if held_out is None else ascend(dbn, layer, held_out, noise[1])
+
+    return train_layers(
+        dbn,
+        X,
+        held_out,
+        start,
+        ascend_both,
+        objective=objective,
+        optimizer=optimizer,
+        epochs=epochs,
+        inputs=inputs,
+        callbacks=callbacks,
+        seed=seed,
+        checkpoint=checkpoint,
+        resume=resume,
+        **options,
+    )
 
 
 def trains(model: Any, objective: Any) -> bool:

@@ -10,7 +10,7 @@ from minidgm import ConvolutionalDBN, ConvolutionalRBM, IntractableError, datase
 from minidgm.backend import Generator, asarray, to_numpy
 from minidgm.checks import check_model
 from minidgm.errors import DataError
-from minidgm.training import Callback
+from minidgm.training import Callback, EarlyStopping
 
 TWO = [{"filters": 3, "filter_size": 3, "pool": 2}, {"filters": 4, "filter_size": (2, 2), "pool": (2, 1)}]
 
@@ -181,6 +181,21 @@ def test_arguments_from_a_data_set():
     assert network.depth == 2
 
 
+def test_patience_within_a_layer_restores_the_best_epoch():
+    """What a callback does to the network when a layer stops stays: here c2 of its first epoch."""
+
+    class Falling(Callback):
+        def on_epoch_end(self, training):
+            training.record["worse"] = float(training.epoch)
+            training.model.params["c2"][...] = training.epoch
+
+    network, X = drawn(), (np.random.default_rng(0).random((8, 64)) < 0.5).astype("float32")
+    stop = EarlyStopping("worse", patience=2, restore_best=True)
+    history = network.fit(X, epochs=9, callbacks=[Falling(), stop])
+    assert history["layer"] == [1, 1, 1, 2, 2, 2]
+    assert (network.params["c2"] == 4.0).all()
+
+
 def test_bad_input():
     with pytest.raises(ValueError, match=r"layer 2, on images of \(3, 3, 3\).*at most 3"):
         ConvolutionalDBN([TWO[0], {"filters": 1, "filter_size": 4}], image_shape=(8, 8))
@@ -195,7 +210,7 @@ def test_bad_input():
         network.log_prob(np.zeros((1, 64)))
     with pytest.raises(ValueError, match="inputs"):
         network.fit(np.zeros((2, 64)), inputs="mean")
-    with pytest.raises(ValueError, match="2, one a layer"):
+    with pytest.raises(ValueError, match="one for each of 2 layers"):
         network.fit(np.zeros((2, 64)), epochs=[1])
     with pytest.raises(DataError, match=r"\[n, 8, 8\]"):
         network.fit(np.zeros((2, 8, 7)))
