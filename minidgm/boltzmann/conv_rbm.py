@@ -37,6 +37,7 @@ from minidgm.backend import Generator, get_xp
 from minidgm.boltzmann.convolution import Filters, image, pair
 from minidgm.boltzmann.image_model import FILTERS, fitting_size
 from minidgm.boltzmann.pooled import Pooled
+from minidgm.boltzmann.pooling_layer import PoolingLayer
 from minidgm.boltzmann.rbm import RBM
 from minidgm.boltzmann.tied import Tied
 from minidgm.boltzmann.units import Bernoulli, Unit, from_name
@@ -47,7 +48,7 @@ VISIBLE = ("bernoulli", "spin", "gaussian")
 RARE = -4.0  # hidden biases to start from: there are many more detectors than pixels (Hinton 2012, section 8)
 
 
-class ConvolutionalRBM(Tied):
+class ConvolutionalRBM(PoolingLayer, Tied):
     """Convolutional restricted Boltzmann machine.
 
     Parameters
@@ -189,41 +190,6 @@ class ConvolutionalRBM(Tied):
         """One block Gibbs sweep, h ~ p(h | v), then v ~ p(v | h); leaves p(v, h) invariant, ignores ``h``."""
         h = self.hidden_given_visible(v).sample(rng)
         return self.visible_given_hidden(h).sample(rng), h
-
-    def pooled(self, h: Any) -> Any:
-        """Pooling units of detectors h [n, n_hidden], [n, filters * P * Q]: whether any of a block is on."""
-        xp, n, maps = get_xp(h), h.shape[0], self.maps
-        on = xp.sum(xp.reshape(h, (n, maps.P * maps.Q, self.filters, maps.K)), axis=-1)
-        return xp.reshape(xp.transpose(on, (0, 2, 1)), (n, self.filters * maps.P * maps.Q))
-
-    def sample_given_pooled(self, pool: Any, rng: Generator, steps: int = 50) -> Any:
-        """Draw images from p(v | pooling units), [n, n_visible], by ``steps`` Gibbs sweeps of v and h.
-
-        In a block that is on exactly one detector is, with probability softmax(x); in others none. The chain
-        starts from detectors drawn in no field.
-        """
-        xp, maps, n = self.xp, self.maps, pool.shape[0]
-        on = self._per_block(pool)
-        x = xp.zeros((n, maps.P * maps.Q, self.filters, maps.K), dtype=self.dtype)
-        for step in range(count("steps", steps, 0) + 1):
-            h = (rng.categorical(x) * on).reshape(n, self.n_hidden)
-            v = self.visible_given_hidden(h).sample(rng)
-            if step < steps:
-                x = self.hidden_field(v).reshape(x.shape)
-        return v
-
-    def reconstruct_given_pooled(self, v: Any, pool: Any) -> Any:
-        """Mean of p(v' | h), [n, n_visible], with h the detectors of ``v`` at other pooling probabilities."""
-        blocks = self.hidden_field(v).reshape(-1, self.maps.P * self.maps.Q, self.filters, self.maps.K)
-        share = get_xp(blocks).exp(blocks - logsumexp(blocks, axis=-1, keepdims=True))
-        h = (share * self._per_block(pool)).reshape(v.shape[0], self.n_hidden)
-        return self.visible_given_hidden(h).mean
-
-    def _per_block(self, pool: Any) -> Any:
-        """Pooling units [n, filters * P * Q] in the order of detectors, [n, P * Q, filters, 1]."""
-        xp, maps = get_xp(pool), self.maps
-        images = xp.reshape(pool, (pool.shape[0], self.filters, maps.P * maps.Q))
-        return xp.transpose(images, (0, 2, 1))[..., None]
 
     def fill_hidden(self, v: Any, rng: Any = None, draw: Any = None, mean: Any = None) -> None:
         """Write a draw from p(h | v), its mean, or both, into arrays [n, n_hidden]: the hot twin."""
