@@ -126,13 +126,6 @@ class ConvolutionalDBN(ImageModel):
         twin: ConvolutionalRBM = shell.with_params({n: self.params[f"{n}{layer}"] for n in shell.params})
         return twin
 
-    def _copy(self, layer: int) -> ConvolutionalRBM:
-        """The RBM of a layer with arrays of its own."""
-        rbm: ConvolutionalRBM = self._shells[layer - 1].to()
-        for name in rbm.params:
-            rbm.params[name] = self.params[f"{name}{layer}"]
-        return rbm
-
     def place(self, layer: int, rbm: ConvolutionalRBM) -> None:
         """Copy the parameters of an RBM in as those of a layer."""
         for name, value in rbm.params.items():
@@ -273,7 +266,7 @@ class ConvolutionalDBN(ImageModel):
             All epochs of all layers; ``layer`` says whose.
         """
         def start(layer: int, X: Any) -> Any:
-            rbm = self._copy(layer)
+            rbm = self.rbm(layer).to()
             return rbm if layer == 1 else rbm.initialize(X)
 
         def ascend(layer: int, X: Any, held_out: Any, rng: Any) -> tuple[Any, Any]:
@@ -299,7 +292,7 @@ class ConvolutionalDBN(ImageModel):
 
     def initialize(self, X: Any) -> ConvolutionalDBN:
         """Set the visible biases of layer 1 to the mean of each channel of ``X``."""
-        self.place(1, self._copy(1).initialize(self.check_data(X, "X")))
+        self.place(1, self.rbm(1).to().initialize(self.check_data(X, "X")))
         return self
 
     @classmethod

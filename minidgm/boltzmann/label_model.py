@@ -15,26 +15,21 @@ provides F(v, k) for all labels at once and that weighted gradient; the rest is 
 
 from __future__ import annotations
 
-import copy
-import dataclasses
-import inspect
-from collections.abc import Mapping
 from typing import Any
 
 from minidgm.arguments import count
 from minidgm.backend import Generator, asarray, get_backend, get_xp
-from minidgm.boltzmann.energy_model import EnergyModel
 from minidgm.boltzmann.joined import Joined
+from minidgm.boltzmann.label_training import LabelTraining
 from minidgm.boltzmann.units import Softmax, Unit, from_name
 from minidgm.errors import DataError
-from minidgm.model import N_HIDDEN
 from minidgm.numerics import logsumexp
-from minidgm.training.labels import MISSING, LabelledRows, one_hot, read_labels
+from minidgm.training.labels import one_hot, read_labels
 
 CHUNK = 2**21
 
 
-class LabelModel(EnergyModel):
+class LabelModel(LabelTraining):
     """Base of the models with label units. ``x`` [n, n_columns] is a row [v | y], ``v`` [n, n_visible] alone.
 
     A subclass has ``energy(x, h)``, ``gibbs_step``, ``free_energy_of_rows(x)`` for rows with labels,
@@ -42,7 +37,6 @@ class LabelModel(EnergyModel):
     """
 
     n_hidden: int
-    unlabelled = False  # whether rows may lack their label; a twin made for such a training says so
 
     def _build_sides(self, n_visible: int, n_classes: int, visible: str | Unit) -> None:
         self.n_visible, self.n_classes = count("n_visible", n_visible), count("n_classes", n_classes, 2)
@@ -185,102 +179,6 @@ class LabelModel(EnergyModel):
         """Share of rows [v | y] whose label is not the predicted one."""
         v, y = self.split(self.check_data(x))
         return float((self.predict(v) != y.argmax(axis=1)).mean())
-
-    # Training
-
-    def fit(self, X: Any, y: Any = None, **kwargs: Any) -> Any:
-        """Train on the rows of ``X`` and their labels; other arguments as in `minidgm.training.fit`.
-
-        Parameters
-        ----------
-        X : array-like [n, n_visible]
-            Or rows [v | one-hot y], [n, n_columns], without ``y``.
-        y : array-like [n], optional
-            Labels 0 to n_classes - 1; -1 or NaN for a row without label, where the objective takes those.
-        validation : array-like [m, n_columns] or (X, y), optional
-
-        Raises
-        ------
-        DataError
-            Labels out of range, or missing where the objective needs all of them, or one at least.
-        """
-        from minidgm import training
-        from minidgm.training.fit import as_objective
-
-        objective = as_objective(self, kwargs.pop("objective", None))
-        missing = bool(getattr(objective, "takes_unlabelled", False))
-        if y is not None:
-            X = self.labelled(X, y, missing)
-            if missing and not objective.learns_unlabelled:
-                known = read_labels(y, int(X.shape[0]), self.n_classes, missing) != MISSING
-                if not known.any():
-                    raise DataError(
-                        f"none of the {len(known)} rows has a label, from which alone "
-                        f"{type(objective).__name__} learns; label some, or train with HybridLikelihood"
-                    )
-        validation = kwargs.get("validation")
-        if isinstance(validation, tuple):
-            rows, labels = validation
-            kwargs["validation"] = self.labelled(rows, labels, what="validation labels")
-        student = self
-        if missing:
-            student = copy.copy(self)
-            student.unlabelled = True
-        return training.fit(student, X, objective=objective, **kwargs)
-
-    def labelled(self, X: Any, y: Any, missing: bool = False, what: str = "y") -> Any:
-        """Rows [v | y], joined when they are asked for; of an array on a device at once."""
-        from minidgm.training.data import as_rows
-
-        X = as_rows(X)
-        if len(getattr(X, "shape", ())) != 2 or X.shape[1] != self.n_visible:
-            raise DataError(
-                f"X has shape {getattr(X, 'shape', None)}; with labels beside it expected rows of v, "
-                f"[n, {self.n_visible}]"
-            )
-        rows = LabelledRows(X, read_labels(y, int(X.shape[0]), self.n_classes, missing, what), self.n_classes)
-        if get_backend(X) not in (None, "numpy"):
-            return rows[:]
-        if get_backend(X) == "numpy" and X.dtype.kind in "buif":
-            self.on("numpy").check_visible(X, "X")
-        return rows
-
-    def on(self, backend: str) -> Any:
-        """This structure on another backend, for checks of rows before they are moved."""
-        from minidgm.backend import namespace
-
-        twin = copy.copy(self)
-        twin.backend, twin.xp = backend, namespace(backend)
-        return twin
-
-    def default_objective(self) -> Any:
-        """Hybrid of log p(y | v) and 0.01 log p(v, y) (Larochelle and Bengio 2008)."""
-        from minidgm.objectives import HybridLikelihood
-
-        return HybridLikelihood()
-
-    @classmethod
-    def arguments_for(cls, data: Any, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Columns and classes from a data set with labels."""
-        if data.train_labels is None:
-            raise DataError(f"{data.name} has no labels; {cls.__name__} needs some, as digits and mnist have")
-        parts = [getattr(data, f"{part}_labels") for part in ("train", "validation", "test")]
-        found = {"n_classes": 1 + max(int(y.max()) for y in parts if y is not None and len(y))}
-        needed = {name for name, p in inspect.signature(cls).parameters.items() if p.default is p.empty}
-        sizes = {"n_hidden": N_HIDDEN} if "n_hidden" in needed else {}
-        own = super().arguments_for(data, {k: v for k, v in given.items() if k != "n_classes"})
-        return {**sizes, **found, **own, **given}
-
-    def prepare(self, data: Any) -> Any:
-        """The data set with rows [v | y]."""
-        parts = {}
-        for part in ("train", "validation", "test"):
-            rows, labels = getattr(data, part), getattr(data, f"{part}_labels")
-            if labels is None:
-                raise DataError(f"{data.name}.{part} has no labels; {type(self).__name__} needs them")
-            known = read_labels(labels, len(rows), self.n_classes, what=f"{data.name}.{part}_labels")
-            parts[part] = LabelledRows(rows, known, self.n_classes)
-        return dataclasses.replace(data, **parts)
 
     # Sampling
 

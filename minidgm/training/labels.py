@@ -6,6 +6,7 @@ Joining them beforehand would copy the data; `LabelledRows` joins the rows that 
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from minidgm.backend import asarray, get_backend, get_xp, to_numpy
 from minidgm.errors import DataError
 
-__all__ = ["MISSING", "LabelledRows", "one_hot", "read_labels"]
+__all__ = ["MISSING", "LabelledRows", "label_beside", "one_hot", "read_labels"]
 
 MISSING = -1
 
@@ -71,6 +72,24 @@ def one_hot(labels: Any, n_classes: int, dtype: Any = "float32") -> Any:
     """Labels [n] as one-hot rows [n, n_classes]; a missing label (-1) gives zeros."""
     xp = get_xp(labels)
     return (labels[:, None] == xp.arange(n_classes)[None, :]).astype(dtype)
+
+
+def label_beside(data: Any, n_classes: int, model: str) -> Any:
+    """A `Dataset` whose rows have their labels beside them, [v | one-hot y], for a model of that name.
+
+    Raises
+    ------
+    DataError
+        For a part without labels, or with labels out of range.
+    """
+    parts = {}
+    for part in ("train", "validation", "test"):
+        rows, labels = getattr(data, part), getattr(data, f"{part}_labels")
+        if labels is None:
+            raise DataError(f"{data.name}.{part} has no labels; {model} needs them")
+        known = read_labels(labels, len(rows), n_classes, what=f"{data.name}.{part}_labels")
+        parts[part] = LabelledRows(rows, known, n_classes)
+    return dataclasses.replace(data, **parts)
 
 
 class LabelledRows:
