@@ -26,6 +26,7 @@ from minidgm.boltzmann.units import Softmax
 from minidgm.errors import DataError
 from minidgm.latent import nets
 from minidgm.latent.likelihoods import likelihood as as_likelihood
+from minidgm.latent.likelihoods import repeated
 from minidgm.latent.vae import N_LATENT, VAE
 from minidgm.training.labels import LabelledRows, one_hot, read_labels
 
@@ -143,8 +144,8 @@ class ConditionalVAE(VAE):
         return x[:, : self.n_visible]
 
     def decode(self, z: Any, x: Any = None, **options: Any) -> tuple[Any, Any]:
-        """The decoder's output at codes z and the labels of rows ``x``, and its cache."""
-        y = x[:, self.n_visible :]
+        """The decoder's output at codes z and the labels of rows ``x``, k codes a row, and its cache."""
+        y = repeated(x[:, self.n_visible :], z.shape[0])
         return super().decode(get_xp(z, y).concatenate([z, y], axis=1), **options)
 
     def decode_backward(self, da: Any, cache: Any, out: Any) -> Any:

@@ -64,15 +64,14 @@ class Paths(Draws):
 
     def __init__(self, model: Any, x: Any, noise: Any, training: bool = False, rng: Any = None):
         self.model, self.x, self.noise, self.k = model, x, noise, noise.shape[0]
-        xp, n = get_xp(x, noise), x.shape[0]
+        n = x.shape[0]
         options = {"training": training, "rng": rng}
         self.recognition, self._encoder = model.encode(x, **options)
         self._spread = self.recognition.deviation * noise
         self.z = self.recognition.mean + self._spread
         self._flat = self.z.reshape(self.k * n, -1)
-        self._wide = x if self.k == 1 else xp.tile(x, (self.k, 1))
-        a, self._decoder = model.decode(self._flat, self._wide, **options)
-        log_p, self._loss = model.likelihood.forward(a, model.target(self._wide))
+        a, self._decoder = model.decode(self._flat, x, **options)  # row s n + i is draw s of example i
+        log_p, self._loss = model.likelihood.forward(a, model.target(x))
         self.log_likelihood = log_p.reshape(self.k, n)
 
     @property

@@ -21,11 +21,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from minidgm.arguments import real
-from minidgm.backend import get_xp, special
+from minidgm.backend import get_backend, get_xp, special
 from minidgm.nn.layer import Layer
 from minidgm.numerics import sigmoid, softplus
 
 __all__ = ["Elu", "Gelu", "LeakyRelu", "Relu", "Sigmoid", "Silu", "Softplus", "Tanh"]
+
+BLOCK = 65536  # values of a block of a long array on a host
 
 
 class Elementwise(Layer):
@@ -43,7 +45,14 @@ class Elementwise(Layer):
         return self.apply(x)
 
     def backward(self, dy: Any, cache: Any, out: Mapping[str, Any] | None = None) -> tuple[Any, Any]:
-        return dy * self.slope(cache), {}
+        if get_backend(dy) != "numpy" or not _lies_flat(dy, cache):
+            return dy * self.slope(cache), {}
+        dx = get_xp(dy).empty_like(dy)  # block by block, so that the slopes stay in cache
+        flat_dy, flat, flat_dx = dy.reshape(-1), cache.reshape(-1), dx.reshape(-1)
+        for start in range(0, dy.size, BLOCK):
+            block = slice(start, start + BLOCK)
+            get_xp(dy).multiply(flat_dy[block], self.slope(flat[block]), out=flat_dx[block])
+        return dx, {}
 
     def jvp(self, dx: Any, cache: Any) -> Any:
         return dx * self.slope(cache)
@@ -147,3 +156,15 @@ class Silu(Elementwise):
     def slope(self, cache: Any) -> Any:
         x, s = cache
         return s * (1.0 + x * (1.0 - s))
+
+
+def _lies_flat(dy: Any, cache: Any) -> bool:
+    """Whether gradient and cache are two long arrays in one order."""
+    return (
+        get_backend(cache) == "numpy"
+        and dy.size > BLOCK
+        and cache.shape == dy.shape
+        and cache.dtype == dy.dtype
+        and dy.flags.c_contiguous
+        and cache.flags.c_contiguous
+    )
