@@ -121,6 +121,16 @@ def test_what_draws_offer():
     np.testing.assert_array_equal(paths.recognition.mean, model.transform(X))
 
 
+def test_gradients_overwrite_what_they_are_given():
+    """Every parameter is written, those that a density does not know with zeros."""
+    model, rng = make(), np.random.default_rng(0)
+    paths, w = model.paths(X, rng.normal(size=(2, 3, 5))), rng.normal(size=(2, 3))
+    for found in (paths.gradient, paths.log_joint_gradient, paths.log_recognition_gradient):
+        stale = model.zero_gradient()
+        stale.buffer[...] = np.nan
+        np.testing.assert_array_equal(found(w, out=stale).buffer, found(w).buffer)
+
+
 def test_memory_of_many_draws():
     """A second layer of codes adds arrays as wide as codes, none as wide as the rows; nothing stays."""
     encoders, decoders = nets.layered(784, (20, 10), [(20,), (20,)])

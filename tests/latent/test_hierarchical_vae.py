@@ -209,6 +209,17 @@ def test_draws_and_reconstructions_are_data(kind, backend):
     assert model.prior(3).mean.shape == (3, 1)
 
 
+def test_a_dream_descends():
+    """Codes are drawn from the top down, each layer around the mean that the one above gives it."""
+    model = make(n_codes=(3, 2, 1))
+    _, z = model.dream(5, Replay(2))
+    noise = model.split(Replay(2).normal((5, 6), dtype="float64"))
+    z1, z2, z3 = model.split(z)
+    np.testing.assert_array_equal(z3, noise[2])
+    np.testing.assert_array_equal(z2, model.down(3, z3)[0].at(noise[1]))
+    np.testing.assert_array_equal(z1, model.down(2, z2)[0].at(noise[0]))
+
+
 def test_layers_one_by_one():
     """Noise and codes are two names of one draw; the highest means come from means, not from draws."""
     model, x = make(n_codes=(3, 2, 1)), rows()
