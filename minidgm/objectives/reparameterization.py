@@ -82,7 +82,8 @@ class Reparameterization(Watched):
         Draws k for each row.
     kl : {"analytic", "sampled", "path"}
         The KL term in closed form; at the draws; at the draws without the score of q, which is less noisy
-        near the optimum (Roeder, Wu & Duvenaud 2017).
+        near the optimum (Roeder, Wu & Duvenaud 2017). Of several layers of codes the closed form is that of
+        the highest, given the one below.
     free_bits : float
         Nats of each code that cost nothing.
     warm_up : int
