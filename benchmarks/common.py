@@ -75,6 +75,15 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+def kept(name: str, settings: Mapping[str, Any], key: str) -> dict[str, dict[str, Any]]:
+    """Rows of an earlier run by their ``key``; none where its settings were others."""
+    path = RESULTS / f"{name}.json"
+    record: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"settings": None}
+    if record["settings"] != json.loads(json.dumps(dict(settings))):
+        return {}
+    return {row[key]: row for row in record["rows"]}
+
+
 def write(
     name: str, rows: Sequence[Mapping[str, Any]], settings: Mapping[str, Any], backend: str = "numpy"
 ) -> None:
