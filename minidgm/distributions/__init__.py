@@ -15,7 +15,8 @@ The event is the last axis: ``log_prob`` and ``entropy`` sum over it, so that fo
 | Rectified | [0, inf) | x | x + phi(x) / Phi(x) | see `rectified_moments` |
 
 Besides these: `Gamma` (shape and rate), `MultivariateNormal` (a precision matrix a row), `Blocks` (several of
-them side by side), and `Enumerated` (a table over all states).
+them side by side), and `Enumerated` (a table over all states). `PathNormal`, `PathFullNormal`, `PathLogistic`
+and `PathGamma` are given by the numbers that a net puts out, and their draws have derivatives in them.
 """
 
 from minidgm.distributions.at_most_one import AtMostOne
@@ -27,6 +28,9 @@ from minidgm.distributions.enumerated import Enumerated
 from minidgm.distributions.gamma import Gamma
 from minidgm.distributions.multivariate import MultivariateNormal
 from minidgm.distributions.normal import Normal
+from minidgm.distributions.path_full_normal import PathFullNormal
+from minidgm.distributions.path_gamma import PathGamma
+from minidgm.distributions.pathwise import PathDistribution, PathLogistic, PathNormal
 from minidgm.distributions.rectified import Rectified, rectified_moments
 
 __all__ = [
@@ -39,6 +43,11 @@ __all__ = [
     "Gamma",
     "MultivariateNormal",
     "Normal",
+    "PathDistribution",
+    "PathFullNormal",
+    "PathGamma",
+    "PathLogistic",
+    "PathNormal",
     "Rectified",
     "Spin",
     "rectified_moments",
