@@ -25,6 +25,7 @@ Mean field is in `minidgm.boltzmann.layered_inference`, exact sums on small nets
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -38,6 +39,7 @@ from minidgm.latent.belief_layers import check_sizes, layer_shapes
 from minidgm.model import N_HIDDEN
 from minidgm.parameters import Parameters
 
+WIDE = 32  # units of a layer from which the biases' steps have a sum to follow, with centring
 
 class DBM(LayeredInference):
     """Deep Boltzmann machine.
@@ -48,8 +50,8 @@ class DBM(LayeredInference):
         Units of each layer from the visible one up, at least two numbers.
     visible : {"bernoulli", "gaussian"}
     centered : bool
-        Train with the enhanced gradient of centred units; the meaning of the parameters stays. Use SGD then:
-        a step of Adam scales the biases' part of the gradient apart from that of the couplings it belongs to.
+        Train with the enhanced gradient of centred units; the meaning of the parameters stays. `fit` then
+        takes SGD with momentum by default, and warns of Adam: see `check_optimizer`.
     backend, dtype, seed
         See `minidgm.model.Model`.
 
@@ -250,6 +252,28 @@ class DBM(LayeredInference):
         return path_between(self, other)
 
     # Training
+
+    def default_optimizer(self) -> Any:
+        """Adam(1e-3); of a centred machine SGD(0.005) with momentum 0.9."""
+        from minidgm import optim
+
+        return optim.Momentum(0.005, 0.9) if self.centered else optim.Adam(1e-3)
+
+    def check_optimizer(self, optimizer: Any) -> None:
+        """Warn where a centred machine of wide layers is to be trained by steps of one size each, as Adam's.
+
+        Where W_l moves by D, b_l must move by -m_{l-1} D for the fields to stay in place: a sum over a layer.
+        A bias that moves no further than a coupling cannot, and the fields drift, the wider the faster.
+        """
+        widest = max(self.sizes)
+        if self.centered and widest > WIDE and "second_moment" in getattr(optimizer, "slots", ()):
+            warnings.warn(
+                f"{type(optimizer).__name__} scales the biases' steps apart from those of the couplings, "
+                f"which undoes centering in a layer of {widest} units: training may diverge; pass an SGD with "
+                "momentum, such as optim.Momentum(0.005, 0.9), or use centered=False",
+                RuntimeWarning,
+                stacklevel=4,
+            )
 
     def pretrain(self, X: Any, **options: Any) -> list[Any]:
         """Start from doubled RBMs trained layer by layer: `minidgm.boltzmann.dbm_pretraining.pretrain`."""

@@ -102,6 +102,8 @@ def fit(
         raise TypeError(f"{type(model).__name__} has no params of type minidgm.parameters.Parameters")
     folder = _checkpoint(checkpoint, resume)
     objective, optimizer = as_objective(model, objective), _optimizer(model, optimizer)
+    if hasattr(model, "check_optimizer"):
+        model.check_optimizer(optimizer)
     own_source = getattr(model, "source", None)
     source = own_source(X, batch_size) if own_source else as_source(X, model, batch_size)
     if isinstance(source, Rows) and hasattr(model, "begin"):

@@ -303,3 +303,25 @@ def test_gaussian_machines_of_any_size_are_checked_on_a_plane(depth):
     names = ["hidden free energy", "variational bound"]
     report = minidgm.check_model(dbm, names, max_examples=2, raises=False)
     assert report.ok, report
+
+
+def test_centered_machines_are_kept_from_adam():
+    """Steps of one size for all undo centring in wide layers: a warning, and another default."""
+    X = (np.random.default_rng(0).random((50, 40)) < 0.3).astype("float32")
+    wide = DBM([40, 5, 3], centered=True, seed=0)
+    with pytest.warns(RuntimeWarning, match=r"layer of 40 units.*optim\.Momentum"):
+        wide.fit(X, optimizer="adam", epochs=1)
+    assert wide.default_optimizer().momentum == 0.9
+    wide.fit(X, epochs=1)
+    assert type(DBM([40, 5, 3]).default_optimizer()).__name__ == "Adam"
+    DBM([40, 5, 3], seed=0).fit(X, optimizer="adam", epochs=1)
+    DBM([6, 5, 3], centered=True, seed=0).fit(X[:, :6], optimizer="adam", epochs=1)
+
+
+def test_centered_machines_learn_by_default():
+    """Digits: chains that are near the data's means, in the same time as Adam takes without centring."""
+    X = datasets.digits().train
+    dbm = DBM([64, 30, 20], centered=True, seed=0)
+    dbm.fit(X, epochs=10, seed=0)
+    gap = abs(dbm.sample(100, 0, steps=100).mean(axis=0) - X.mean(axis=0)).mean()
+    assert gap < 0.1
