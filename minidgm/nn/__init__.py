@@ -3,7 +3,7 @@
 from minidgm.nn import initializers, losses
 from minidgm.nn.activations import Elu, Gelu, LeakyRelu, Relu, Sigmoid, Silu, Softplus, Tanh
 from minidgm.nn.attention import SelfAttention
-from minidgm.nn.convolution import Conv1d, Conv2d, ConvTranspose2d
+from minidgm.nn.convolution import Conv2d, ConvTranspose2d
 from minidgm.nn.declare import declare, describe
 from minidgm.nn.dense import Dense
 from minidgm.nn.embedding import Embedding
@@ -14,6 +14,7 @@ from minidgm.nn.normalization import BatchNorm, GroupNorm, LayerNorm
 from minidgm.nn.pooling import AveragePool2d, MaxPool2d, MaxUnpool2d, Upsample2d
 from minidgm.nn.recurrent import GRU, LSTM, Recurrent
 from minidgm.nn.reparametrized import SpectralNorm, WeightNorm
+from minidgm.nn.sequence_convolution import Conv1d, ConvTranspose1d
 from minidgm.nn.triangular import Triangular
 from minidgm.nn.variance import SharedVariance
 
@@ -24,6 +25,7 @@ __all__ = [
     "BatchNorm",
     "Conv1d",
     "Conv2d",
+    "ConvTranspose1d",
     "ConvTranspose2d",
     "Dense",
     "Dropout",
