@@ -269,7 +269,7 @@ class DBM(LayeredInference):
         if self.centered and widest > WIDE and "second_moment" in getattr(optimizer, "slots", ()):
             warnings.warn(
                 f"{type(optimizer).__name__} scales the biases' steps apart from those of the couplings, "
-                f"which undoes centering in a layer of {widest} units: training may diverge; pass an SGD with "
+                f"which undoes centering in a layer of {widest} units: training may diverge; use an SGD with "
                 "momentum, such as optim.Momentum(0.005, 0.9), or use centered=False",
                 RuntimeWarning,
                 stacklevel=4,
