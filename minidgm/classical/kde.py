@@ -66,6 +66,8 @@ class KDE(Model):
         "gradient": "d log p(x)/d log sigma = sum_j r_j |x - s_j|^2 / sigma^2 - n_visible",
     }
     reference = "Rosenblatt (1956); Parzen (1962); Theis, van den Oord and Bethge (2016)"
+    visible = Gaussian()
+    fits_at_once = True  # fit takes neither objective nor epochs
 
     def __init__(
         self,
@@ -79,7 +81,6 @@ class KDE(Model):
     ):
         super().__init__(backend=backend, dtype=dtype, seed=seed)
         self.n_visible, self.n_samples = count("n_visible", n_visible), count("n_samples", n_samples)
-        self.visible = Gaussian()
         shapes = {"samples": (n_samples, n_visible), "log_bandwidth": (1,)}
         self.params = Parameters(shapes, backend=self.backend, dtype=self.dtype)
         self.params["samples"][...] = Generator(seed, self.backend).normal(

@@ -159,6 +159,13 @@ def evaluate(
 
         step("samples")
         figures = generated(model, rows, seed)
+    elif hasattr(model, "log_prob"):
+        from minidgm.evaluation.likelihood import mean_over_rows
+
+        step("density")
+        exact = {part: mean_over_rows(model, v, model.log_prob) for part, v in rows.items()}
+        known = {part: Estimate(value, "exact", how="density") for part, value in exact.items()}
+        figures.append(Figure("log-likelihood", "density", known))
     elif not hasattr(model, "reconstruct"):
         raise TypeError(
             f"{type(model).__name__} has no free_energy(v) and no reconstruct(v): nothing here can measure it"

@@ -74,8 +74,8 @@ def run(args: argparse.Namespace) -> int:
         text.note(f"drawing {args.n} rows from the top down")
         v, z = model.dream(args.n, rng)
         v = model.visible_given_latent(z).mean if args.mean else v
-    elif hasattr(model, "draw_latent"):
-        text.note(f"drawing {args.n} rows from noise")
+    elif hasattr(model, "draw_latent") or getattr(model, "fits_at_once", False):
+        text.note(f"drawing {args.n} rows{' from noise' if hasattr(model, 'draw_latent') else ''}")
         v = model.sample(args.n, rng)
     else:
         text.note(f"drawing {args.n} {'frames' if of_sequences else 'chains'} of {steps} sweeps")

@@ -127,14 +127,18 @@ class Settings:
         options = _checked("model", tables["model"], _arguments(model_class, without=SET_BY_VALUES))
 
         of_sequences = getattr(model_class, "takes_sequences", False)
-        units = options.get("visible", "bernoulli")
+        fixed = getattr(model_class, "visible", None)  # units of the class, where its arguments name none
+        units = options.get("visible", getattr(fixed, "name", "bernoulli"))
         self.data, self.data_config = load_data(tables["data"], units, of_sequences)
         if "batch_size" not in tables["training"]:
             self.training["batch_size"] = min(self.training["batch_size"], max(1, len(self.data.train)))
         self.model = self._build_model(model_class, options, values)
         self.data = self.model.prepare(self.data)
         self.objective = self._build(objective, "objective", tables["objective"])
-        if self.objective is None:
+        at_once = getattr(self.model, "fits_at_once", False)
+        if at_once and self.objective is not None:
+            raise UsageError(f"{model_name} is fitted at once and takes no objective: leave --objective out")
+        if self.objective is None and not at_once:
             self.objective = self.model.default_objective()
         optimizer.setdefault("learning_rate", LEARNING_RATE.get(optimizer_name, 0.01))
         _checked("optimizer", optimizer, _arguments(optimizer_class))
@@ -143,7 +147,9 @@ class Settings:
             **values,
             "model": {"name": model_name, **self.model.config()},
             "data": self.data_config,
-            "objective": {"name": type(self.objective).__name__, **_set(self.objective.config())},
+            "objective": {}
+            if self.objective is None
+            else {"name": type(self.objective).__name__, **_set(self.objective.config())},
             "optimizer": _set(self.optimizer.config()),
             "training": _set(self.training),
         }

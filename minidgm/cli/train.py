@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,8 @@ def train(
     from minidgm.cli.progress import Progress
     from minidgm.training import Checkpoint, JSONLines
 
+    if getattr(plan.model, "fits_at_once", False):
+        return at_once(plan, folder)
     options = plan.training
     bar = Progress(label or f"{type(plan.model).__name__} on {plan.data.name}", progress)
     try:
@@ -182,6 +185,23 @@ def train(
     plan.model.save(folder / runs.MODEL)
     if resume:
         folder.write_config()
+    return summarize(plan, folder, history)
+
+
+def at_once(plan: settings.Settings, folder: runs.Run) -> dict[str, Any]:
+    """Fit a model that takes no gradient steps; return and write the summary."""
+    from minidgm.training import History
+
+    validation = plan.data.validation if len(plan.data.validation) else None
+    start = time.perf_counter()
+    plan.model.fit(plan.data.train, validation)
+    seconds = time.perf_counter() - start
+    plan.model.save(folder / runs.MODEL)
+    return summarize(plan, folder, History([{"epoch": 1, "seconds": seconds}]))
+
+
+def summarize(plan: settings.Settings, folder: runs.Run, history: Any) -> dict[str, Any]:
+    """Write how the training ended, and return it."""
     summary = {
         "model": repr(plan.model),
         "data": {"name": plan.data.name, "rows": len(plan.data.train), "shape": plan.data.shape},
