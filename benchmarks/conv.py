@@ -1,6 +1,6 @@
 """Speed of convolutions and transposed convolutions beside their matrix products and PyTorch, in one run.
 
-    python benchmarks/conv.py [--batch 64] [--rounds 5] [--channels-last]
+    python benchmarks/conv.py [--batch 64] [--rounds 7] [--channels-last]
 
 The layers of a small DCGAN on images 3 x 32 x 32: filters of 4 x 4 with stride 2 and padding 1, which halve
 or double the image, 64, 128 and 256 channels, float32. ``forward`` keeps what the backward pass needs;
@@ -17,13 +17,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "18")
 
 import numpy as np
-from common import interleaved, ratio, write
+from common import ratio, write
 
 from minidgm import nn
 
@@ -86,12 +87,24 @@ def torch_jobs(chain: Sequence[tuple[bool, Shape, int]], shape: Shape, batch: in
     }
 
 
+def interleaved_warm(jobs: Jobs, rounds: int) -> dict[str, list[float]]:
+    """Seconds of each job in turn, each right after an untimed run of its own that wakes its threads."""
+    seconds: dict[str, list[float]] = {name: [] for name in jobs}
+    for _ in range(rounds):
+        for name, job in jobs.items():
+            job()
+            start = time.perf_counter()
+            job()
+            seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--channels-last", action="store_true", help="channels side by side in memory")
     parser.add_argument("--dry", action="store_true", help="print and write nothing")
     args = parser.parse_args()
@@ -110,11 +123,11 @@ def main() -> None:
 
     def measure(layer: str, parts: dict[str, Jobs], count: bool) -> None:
         for direction in ("forward", "backward"):
-            seconds = interleaved({name: jobs[direction] for name, jobs in parts.items()}, args.rounds)
+            seconds = interleaved_warm({name: jobs[direction] for name, jobs in parts.items()}, args.rounds)
             add(layer, direction, seconds)
             if count:
                 for name, found in seconds.items():
-                    sums[name] = sums.get(name, 0.0) + np.array(found)
+                    sums[name] = sums.get(name, np.zeros(args.rounds)) + np.array(found)
 
     for up, shape, n_out in LAYERS:
         layer = (nn.ConvTranspose2d if up else nn.Conv2d)(n_out, SIZE, STRIDE, PADDING)
@@ -125,7 +138,7 @@ def main() -> None:
         }
         name = f"{'transposed ' if up else ''}{shape[0]} to {n_out}, from {shape[1]} x {shape[2]}"
         measure(name, parts, True)
-    add("sum of the layers", "both", {name: list(found) for name, found in sums.items()})
+    add("sum of the layers", "both", {name: found.tolist() for name, found in sums.items()})
     for name, chain in (("discriminator", LAYERS[:3]), ("generator", LAYERS[3:])):
         layers = [(nn.ConvTranspose2d if up else nn.Conv2d)(n, SIZE, STRIDE, PADDING) for up, _, n in chain]
         each = [products(*layer, batch) for layer in chain]

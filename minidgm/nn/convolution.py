@@ -27,7 +27,7 @@ from typing import Any
 
 from minidgm.arguments import count
 from minidgm.backend import get_xp
-from minidgm.nn.fast_correlation import correlate, filter_gradient, paint_filters
+from minidgm.nn.fast_correlation import correlate, filter_gradient, paint_filters, side_by_side
 from minidgm.nn.initializers import fill
 from minidgm.nn.layer import Layer, Shape, wants
 from minidgm.nn.windows import Grid, Pair, pair
@@ -79,10 +79,11 @@ class Filtering(Layer):
         return W | {"b": (self.n_out,)} if self.bias else W
 
     def backward(self, dy: Any, cache: Any, out: Mapping[str, Any] | None = None) -> tuple[Any, Any]:
+        dy = side_by_side(dy)
         return self.input_gradient(dy, cache), self.parameter_gradients(dy, cache, out)
 
     def parameter_gradients(self, dy: Any, cache: Any, out: Mapping[str, Any] | None = None) -> Any:
-        W = None if out is None else out["W"]
+        dy, W = side_by_side(dy), None if out is None else out["W"]
         grads = {"W": self.filter_gradient(dy, cache, W)}
         if self.bias:
             grads["b"] = get_xp(dy).sum(dy, axis=(0, 2, 3), out=None if out is None else out["b"])

@@ -43,8 +43,8 @@ class SequenceFiltering(Layer):
         return y[:, :, 0], cache
 
     def backward(self, dy: Any, cache: Any, out: Mapping[str, Any] | None = None) -> tuple[Any, Any]:
-        dx = self.image.input_gradient(dy[:, :, None], cache)[:, :, 0]
-        return dx, self.parameter_gradients(dy, cache, out)
+        dx, grads = self.image.backward(dy[:, :, None], cache, None if out is None else _flat(out))
+        return dx[:, :, 0], {**grads, "W": grads["W"][:, :, 0]}
 
     def parameter_gradients(self, dy: Any, cache: Any, out: Mapping[str, Any] | None = None) -> Any:
         grads = self.image.parameter_gradients(dy[:, :, None], cache, None if out is None else _flat(out))
