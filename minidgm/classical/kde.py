@@ -37,7 +37,7 @@ from minidgm.parameters import Parameters
 
 __all__ = ["KDE", "ParzenWindow"]
 
-VALUES = 2**22  # squared distances at a time: 16 MB in float32
+VALUES = 2**21  # squared distances at a time: 8 MB in float32
 BANDWIDTHS = tuple(10.0 ** (-2.0 + 0.1 * i) for i in range(21))  # 0.01 ... 1, in steps of a tenth of a decade
 
 
@@ -133,21 +133,33 @@ class KDE(Model):
         xp = get_xp(x, samples, log_sigma)
         if xp.__name__ != "autograd.numpy":
             x = self.check_data(x)
+        center, s, norms = self._centers()
+        precision = xp.exp(-2.0 * log_sigma)
+        height = 0.5 * precision * norms
         parts = []
-        for rows in self._blocks(x.shape[0]):
-            a = -0.5 * self._distances(x[rows]) * xp.exp(-2.0 * log_sigma)
+        for rows in self._blocks(x.shape[0]):  # -D/2 sigma^2, but for the |x|^2 that all centers share
+            block = x[rows] - center
+            a = (precision * block) @ s.T - height
             top = xp.max(a, axis=1, keepdims=True)
-            parts.append(xp.log(xp.sum(xp.exp(a - top), axis=1)) + top[:, 0])
+            shared = 0.5 * precision * xp.sum(block * block, axis=1)
+            parts.append(xp.log(xp.sum(xp.exp(a - top), axis=1)) + (top[:, 0] - shared))
         constant = -math.log(self.n_samples) - 0.5 * self.n_visible * math.log(2.0 * math.pi)
         return xp.concatenate(parts) - self.n_visible * log_sigma + constant
 
-    def _distances(self, x: Any) -> Any:
-        """|x_i - s_j|^2, [n, n_samples]."""
+    def _centers(self) -> tuple[Any, Any, Any]:
+        """The samples' mean, the samples from there, and their squared norms [n_samples]."""
         samples = self.params["samples"]
-        xp = get_xp(x, samples)
+        xp = get_xp(samples)
         center = xp.mean(samples, axis=0)
-        x, s = x - center, samples - center
-        squared = xp.sum(x * x, axis=1)[:, None] + xp.sum(s * s, axis=1) - 2.0 * (x @ s.T)
+        s = samples - center
+        return center, s, xp.sum(s * s, axis=1)
+
+    def _distances(self, x: Any, centers: tuple[Any, Any, Any]) -> Any:
+        """|x_i - s_j|^2, [n, n_samples]."""
+        center, s, norms = centers
+        xp = get_xp(x, s)
+        x = x - center
+        squared = (-2.0 * x) @ s.T + norms + xp.sum(x * x, axis=1)[:, None]
         return xp.maximum(squared, 0.0)
 
     def _blocks(self, n: int) -> Iterator[slice]:
@@ -170,9 +182,9 @@ class KDE(Model):
         x, xp = self.check_data(x), self.xp
         weights = xp.ones(x.shape[0], dtype=self.dtype) if weights is None else weights
         precision = xp.exp(-2.0 * self.params["log_bandwidth"][0])
-        total = xp.zeros((), dtype=self.dtype)
+        total, centers = xp.zeros((), dtype=self.dtype), self._centers()
         for rows in self._blocks(x.shape[0]):
-            D = self._distances(x[rows]) * precision
+            D = self._distances(x[rows], centers) * precision
             r = xp.exp(-0.5 * (D - xp.min(D, axis=1, keepdims=True)))
             mean = xp.sum(r * D, axis=1) / xp.sum(r, axis=1)
             total = total + weights[rows] @ (mean - self.n_visible)
@@ -189,9 +201,9 @@ class KDE(Model):
         candidates = [real("bandwidth", b, positive=True) for b in bandwidths]
         if not candidates or not x.shape[0]:
             raise ValueError("choosing a bandwidth needs at least one candidate and one row")
-        totals = [0.0] * len(candidates)
+        totals, centers = [0.0] * len(candidates), self._centers()
         for rows in self._blocks(x.shape[0]):
-            D = self._distances(x[rows])
+            D = self._distances(x[rows], centers)
             nearest = xp.min(D, axis=1)
             for i, sigma in enumerate(candidates):
                 scale = -0.5 / sigma**2
