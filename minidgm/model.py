@@ -173,8 +173,8 @@ class Model:
             hint = "; for one example use x[None, :]" if x.ndim == 1 else ""
             raise DataError(f"{what} has shape {tuple(x.shape)}; expected [n, {width}]{hint}")
         x = asarray(x, self.backend, self.dtype)
-        # A sum is finite only if its terms are (or if it overflows, which is worth a closer look as well).
-        if x.shape[0] and not bool(self.xp.isfinite(x.sum(dtype="float64"))):
+        # The least and the greatest value are finite only if all are: two passes that allocate nothing.
+        if x.size and not bool(self.xp.isfinite(x.min()) & self.xp.isfinite(x.max())):
             bad = ~self.xp.isfinite(x)
             if bool(bad.any()):
                 first = int(self.xp.argmax(bad.reshape(-1)))

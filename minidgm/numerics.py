@@ -229,18 +229,20 @@ def sigmoid_(x: Any, out: Any = None, bias: Any = None) -> Any:
         from minidgm.kernels.cuda import sigmoid as fused
 
         return fused(xp, x, bias, out)
-    if bias is not None:
-        x = xp.add(x, bias, out=out)
     if xp is np and x.flags.c_contiguous and out.flags.c_contiguous and x.size > _BLOCK:
-        flat_x, flat_out = x.reshape(-1), out.reshape(-1)
-        for start in range(0, x.size, _BLOCK):
-            _sigmoid_block(np, flat_x[start : start + _BLOCK], flat_out[start : start + _BLOCK])
+        width = 1 if bias is None else x.shape[-1]
+        rows_x, rows_out = x.reshape(-1, width), out.reshape(-1, width)
+        step = max(1, _BLOCK // width)
+        for start in range(0, rows_x.shape[0], step):
+            _sigmoid_block(np, rows_x[start : start + step], rows_out[start : start + step], bias)
     else:
-        _sigmoid_block(xp, x, out)
+        _sigmoid_block(xp, x, out, bias)
     return out
 
 
-def _sigmoid_block(xp: Any, x: Any, out: Any) -> None:
+def _sigmoid_block(xp: Any, x: Any, out: Any, bias: Any) -> None:
+    if bias is not None:
+        x = xp.add(x, bias, out=out)
     xp.multiply(x, 0.5, out=out)
     xp.tanh(out, out=out)
     xp.multiply(out, 0.5, out=out)

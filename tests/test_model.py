@@ -75,3 +75,13 @@ def test_finite_data_may_have_a_sum_that_overflows():
     model = RBM(2, 1, visible="gaussian", dtype="float64")
     with np.errstate(over="ignore"):
         np.testing.assert_array_equal(model.check_data(x), x)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_found_wherever_it_stands(bad):
+    model = RBM(3, 2, visible="gaussian", hidden="bernoulli")
+    x = np.array([[-3e38, 0.0, 3e38], [1.0, 2.0, 3.0]], dtype="float32")
+    assert model.check_data(x) is x
+    x[1, 1] = bad
+    with pytest.raises(DataError, match=r"NaN or infinity \(row 1, column 1\)"):
+        model.check_data(x)

@@ -253,6 +253,9 @@ def test_sigmoid_in_place_covers_large_and_strided_arrays():
     x = np.linspace(-9, 9, 3 * numerics._BLOCK + 7, dtype="float32")
     want = sigmoid(x)
     np.testing.assert_allclose(sigmoid_(x.copy()), want, rtol=0, atol=1e-7)
+    rows, bias = np.tile(x[:999], (300, 1)), np.linspace(-1, 1, 999, dtype="float32")
+    assert rows.size > 4 * numerics._BLOCK
+    np.testing.assert_array_equal(sigmoid_(rows.copy(), bias=bias), sigmoid_(np.add(rows, bias)))
     strided = np.zeros((x.size, 2), "float32")
     sigmoid_(x, out=strided[:, 0])
     np.testing.assert_allclose(strided[:, 0], want, rtol=0, atol=1e-7)

@@ -110,8 +110,8 @@ class RBM(GaussianScore):
 
     def _own(self, side: str) -> dict[str, Any]:
         """The parameters that belong to one side's units: {"log_precision": ...} or {}."""
-        prefix = f"{side}_"
-        return {name[len(prefix) :]: value for name, value in self.params.items() if name.startswith(prefix)}
+        names = getattr(self, side).parameter_shapes(0)
+        return {name: self.params[f"{side}_{name}"] for name in names}
 
     # Energy and densities
 
@@ -236,18 +236,18 @@ class RBM(GaussianScore):
 
             sum_i w_i dE_i/dW = -v^T diag(w) h,      = -w^T v for b,      = -w^T h for c.
 
-        h may be a conditional mean: it enters linearly (Rao-Blackwell). ``scratch`` [n, n_hidden] is written
-        over: training loops save an allocation.
+        h may be a conditional mean: it enters linearly (Rao-Blackwell). ``scratch`` [n, n_hidden] receives
+        -diag(w) h: training loops save an allocation, and a pass over memory where it is h itself.
         """
         xp = get_xp(v, h, weights)
         out = self.zero_gradient() if out is None else out
         minus_w = -xp.ones(v.shape[0], dtype=v.dtype) if weights is None else -weights
-        xp.matmul(v.T, xp.multiply(minus_w[:, None], h, out=scratch), out=out["W"])
         xp.matmul(minus_w, v, out=out["b"])
         xp.matmul(minus_w, h, out=out["c"])
         for side, unit, x in (("visible", self.visible, v), ("hidden", self.hidden, h)):
             for name, value in unit.base_gradient(x, -minus_w, **self._own(side)).items():
                 out[f"{side}_{name}"][...] = value
+        xp.matmul(v.T, xp.multiply(minus_w[:, None], h, out=scratch), out=out["W"])
         return out
 
     def free_energy_gradient(self, v: Any, weights: Any = None, out: Any = None) -> Any:

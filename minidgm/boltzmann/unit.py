@@ -123,6 +123,12 @@ class Unit:
         raise NotImplementedError
 
 
+def refuse_outside(low: float, high: float, x: Any, what: str, expected: str) -> None:
+    """Raise for the first value outside [low, high]; two passes that allocate nothing where there is none."""
+    if x.size and not bool((x.min() >= low) & (x.max() <= high)):
+        refuse((x < low) | (x > high), x, what, expected)
+
+
 def refuse(bad: Any, x: Any, what: str, expected: str) -> None:
     """Raise for the first value that the mask ``bad`` marks."""
     xp = get_xp(bad)

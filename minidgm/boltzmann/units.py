@@ -30,7 +30,7 @@ from typing import Any
 
 from minidgm import distributions
 from minidgm.backend import get_xp
-from minidgm.boltzmann.unit import Unit, refuse
+from minidgm.boltzmann.unit import Unit, refuse, refuse_outside
 from minidgm.errors import unknown
 from minidgm.numerics import sigmoid_
 
@@ -83,7 +83,8 @@ class Bernoulli(_Binary):
 
     def check(self, x: Any, what: str) -> None:
         expected = "Bernoulli units take 0 or 1, or a probability between"
-        refuse((x < 0) | (x > 1), x, what, f"{expected}; binarize or rescale, or use visible='gaussian'")
+        expected += "; binarize or rescale, or use visible='gaussian'"
+        refuse_outside(0.0, 1.0, x, what, expected)
 
     def logit(self, mean: Any, **own: Any) -> Any:
         xp = get_xp(mean)
@@ -108,7 +109,7 @@ class Spin(_Binary):
         expected = (
             "spin units take -1 or 1, or a mean between; map bits by 2 x - 1, or use visible='bernoulli'"
         )
-        refuse((x < -1) | (x > 1), x, what, expected)
+        refuse_outside(-1.0, 1.0, x, what, expected)
 
     def logit(self, mean: Any, **own: Any) -> Any:
         return 0.5 * Bernoulli().logit(0.5 * (1.0 + mean))

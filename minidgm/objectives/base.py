@@ -178,7 +178,7 @@ class Objective:
                 f"{params.backend}: pass model.check_data(batch)"
             )
         self._check_shape(model, batch)
-        return batch if str(batch.dtype) == params.dtype else batch.astype(params.dtype)
+        return batch if batch.dtype == params.dtype else batch.astype(params.dtype)
 
     def _check_shape(self, model: Any, batch: Any) -> None:
         width = getattr(model, "n_columns", model.n_visible)

@@ -85,5 +85,5 @@ class ContrastiveDivergence(TwoPhase):
             gibbs.fill_hidden(model, v[:n], rng, draw=h)
         gibbs.fill_visible(model, h, rng, draw=v[:n])
         gibbs.fill_hidden(model, v[:n], mean=means[:n])
-        model.energy_gradient(v, means, weights, grads, self._scratch.array("scaled", means.shape, means))
+        model.energy_gradient(v, means, weights, grads, self._weighted(model, means))
         return v[:n]

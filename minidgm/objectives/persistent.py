@@ -99,7 +99,7 @@ class PersistentContrastiveDivergence(TwoPhase):
         else:
             gibbs.fill_hidden(model, v[:m], rng, draw=h, mean=means[:m])
             gibbs.fill_hidden(model, v[m:], mean=means[m:])
-        model.energy_gradient(v, means, weights, grads, self._scratch.array("scaled", means.shape, means))
+        model.energy_gradient(v, means, weights, grads, self._weighted(model, means))
         self._state["v"] = v[:m]
 
 

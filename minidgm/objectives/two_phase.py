@@ -17,6 +17,7 @@ from typing import Any
 
 from minidgm.backend import get_xp
 from minidgm.objectives.base import Objective
+from minidgm.samplers import gibbs
 
 __all__ = ["TwoPhase", "contrast"]
 
@@ -82,6 +83,13 @@ class TwoPhase(Objective):
         weights[:m], weights[m:] = -1.0 / m, 1.0 / n
         self._data_means = h[m:]
         return v, h, weights
+
+    def _weighted(self, model: Any, means: Any) -> Any:
+        """Where the gradient may put the weighted means: over the means, unless they are needed after it."""
+        if gibbs.has_blocks(model) and not (getattr(model, "centered", False) or self.sparsity_cost):
+            self._data_means = None
+            return means
+        return self._scratch.array("weighted", means.shape, means)
 
     def _started(self, model: Any, leading: tuple[int, ...]) -> bool:
         """Whether chains exist; refuse those of another model or number."""

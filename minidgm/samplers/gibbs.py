@@ -19,6 +19,7 @@ Any other model brings its own ``gibbs_step(v, h, rng)``.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, NamedTuple
 
 from minidgm.backend import get_xp
@@ -92,9 +93,14 @@ def has_blocks(model: Any) -> bool:
 
     A subclass that overrides one of its maps does not qualify.
     """
+    return _blocks(type(model))  # type: ignore[arg-type]
+
+
+@cache
+def _blocks(model: type) -> bool:
     from minidgm.boltzmann.rbm import RBM
 
-    return isinstance(model, RBM) and all(getattr(type(model), m) is getattr(RBM, m) for m in MAPS)
+    return issubclass(model, RBM) and all(getattr(model, m) is getattr(RBM, m) for m in MAPS)
 
 
 def has_fills(model: Any) -> bool:

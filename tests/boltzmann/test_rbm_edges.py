@@ -136,6 +136,9 @@ def test_gradients_go_where_they_are_asked_for():
     scratch = np.full((2, 2), np.nan)
     assert (rbm.energy_gradient(v, h, w, scratch=scratch).buffer == rbm.energy_gradient(v, h, w).buffer).all()
     assert (scratch == -w[:, None] * h).all()
+    over = h.copy()
+    assert (rbm.energy_gradient(v, over, w, scratch=over).buffer == rbm.energy_gradient(v, h, w).buffer).all()
+    assert (over == scratch).all()
 
 
 def test_a_sweep_draws_hidden_then_visible_units_and_returns_both():

@@ -27,6 +27,16 @@ def test_message_names_argument_value_place_and_remedy(unit):
     assert message.startswith("rows of X holds -7.5 (row 1, column 1); " + ADVICE[unit])
 
 
+@pytest.mark.parametrize("unit", [units.Bernoulli(), units.Spin()], ids=repr)
+def test_both_ends_of_the_domain_are_allowed_and_no_more(unit):
+    low, high = unit.values
+    unit.check(np.array([[low, high], [high, low]]), "v")
+    unit.check(np.zeros((0, 2)), "v")
+    for value in (np.nextafter(low, -2.0), np.nextafter(high, 2.0)):
+        with pytest.raises(DataError, match="row 1, column 0"):
+            unit.check(np.array([[low, high], [value, low]]), "v")
+
+
 @pytest.mark.parametrize("row", [[-0.5, 1.5], [1.5, -0.5]])
 def test_softmax_refuses_what_only_sums_to_one(row):
     with pytest.raises(DataError, match=r"v holds (-0\.5|1\.5)"):

@@ -5,7 +5,7 @@ import pytest
 
 from minidgm import RBM, Generator
 from minidgm.checks.exhaustive import expectation
-from minidgm.objectives import ContrastiveDivergence, ExactLikelihood
+from minidgm.objectives import ContrastiveDivergence, ExactLikelihood, PersistentContrastiveDivergence
 from tests.objectives.helpers import (
     ALL,
     assert_gradients,
@@ -72,6 +72,24 @@ def test_in_place_equals_plain(kind, k, monkeypatch):
         np.testing.assert_allclose(results[i][0], grads.buffer, rtol=1e-12, atol=1e-13)
         for name, value in metrics.items():
             assert results[i][1][name] == pytest.approx(value, rel=1e-12)
+
+
+@pytest.mark.parametrize("estimator", [ContrastiveDivergence, PersistentContrastiveDivergence])
+@pytest.mark.parametrize("centered", [False, True])
+@pytest.mark.parametrize("cost", [0.0, 0.5])
+def test_in_place_keeps_the_means_that_are_needed_after_it(estimator, centered, cost, monkeypatch):
+    """The weighted means may lie over the means, unless centring or sparsity read those."""
+    model = drawn("bernoulli", seed=6)
+    model.centered = centered
+    v = rows(model, 5, seed=2)
+
+    def gradient():
+        objective = estimator(sparsity_target=0.1, sparsity_cost=cost)
+        return objective.gradient(model, v, Generator(3))[0].buffer.copy()
+
+    in_place = gradient()
+    plain_only(monkeypatch)
+    np.testing.assert_allclose(in_place, gradient(), rtol=1e-12, atol=1e-13)
 
 
 def test_metrics():
