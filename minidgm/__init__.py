@@ -38,6 +38,7 @@ _LAZY = {
     "GMMN": "minidgm.latent.gmmn",
     "ConditionalVAE": "minidgm.latent.conditional_vae",
     "DiscreteVAE": "minidgm.latent.discrete_vae",
+    "FamilyVAE": "minidgm.latent.family_vae",
     "HierarchicalVAE": "minidgm.latent.hierarchical_vae",
     "LinearGaussianVAE": "minidgm.latent.linear_gaussian",
     "VAE": "minidgm.latent.vae",

@@ -63,16 +63,21 @@ class PathGamma(PathDistribution):
         moved = shape_derivative(self.shape, z * self.rate) * self.shape / self.rate
         return joined((g * moved).sum(axis=0), -(g * z).sum(axis=0))
 
+    def _log(self, z: Any) -> Any:
+        xp = get_xp(z, self.y)
+        return xp.log(xp.maximum(z, self._tiny))
+
     def log_terms(self, z: Any) -> Any:
         xp = get_xp(z, self.y)
         normalizer = special(xp).gammaln(self.shape) - self.shape * self._log_rate
-        return (self.shape - 1.0) * xp.log(z) - self.rate * z - normalizer
+        return (self.shape - 1.0) * self._log(z) - self.rate * z - normalizer
 
     def log_backward(self, z: Any, c: Any) -> tuple[Any, Any]:
         xp = get_xp(z)
-        in_a = c * self.shape * (self._log_rate - special(xp).digamma(self.shape) + xp.log(z))
+        in_a = c * self.shape * (self._log_rate - special(xp).digamma(self.shape) + self._log(z))
         in_b = c * (self.shape - self.rate * z)
-        return c * ((self.shape - 1.0) / z - self.rate), joined(in_a.sum(axis=0), in_b.sum(axis=0))
+        in_z = c * ((self.shape - 1.0) / xp.maximum(z, self._tiny) - self.rate)
+        return in_z, joined(in_a.sum(axis=0), in_b.sum(axis=0))
 
     def prior(self, n: int, d: int) -> Any:
         xp = get_xp(self.y)
@@ -80,10 +85,10 @@ class PathGamma(PathDistribution):
         return self._like(joined(rate + math.log(self.prior_shape), rate))
 
     def log_prior_terms(self, z: Any) -> Any:
-        return (self.prior_shape - 1.0) * get_xp(z).log(z) - z - math.lgamma(self.prior_shape)
+        return (self.prior_shape - 1.0) * self._log(z) - z - math.lgamma(self.prior_shape)
 
     def prior_slope(self, z: Any) -> Any:
-        return (self.prior_shape - 1.0) / z - 1.0
+        return (self.prior_shape - 1.0) / get_xp(z).maximum(z, self._tiny) - 1.0
 
     def kl_terms(self) -> Any:
         xp, a, a0 = get_xp(self.y), self.shape, self.prior_shape

@@ -245,9 +245,13 @@ class VAE(Walks, DirectedModel):
         """Codes z = mu + e^(l/2) noise, [k, n, n_latent] as the noise, and all that depends on them."""
         return Paths(self, x, noise, training, rng)
 
+    def noise(self, k: int, x: Any, rng: Generator) -> Any:
+        """Noise of k draws for every row of x, [k, n, n_latent]: standard normal."""
+        return rng.normal((k, x.shape[0], self.n_latent), dtype=str(x.dtype))
+
     def draw(self, x: Any, k: int, rng: Generator, scratch: Any = None) -> Paths:
         """``k`` draws z ~ q(z | x) a row, with their densities and weighted gradients: see `Paths`."""
-        return self.paths(x, rng.normal((k, x.shape[0], self.n_latent), dtype=str(x.dtype)))
+        return self.paths(x, self.noise(k, x, rng))
 
     def path_gradient(
         self, x: Any, noise: Any, weights: Any = None, kl: str = "analytic", beta: Any = 1.0,

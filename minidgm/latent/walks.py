@@ -94,15 +94,18 @@ class Walks:
         return found.reshape((*z.shape[:-1], found.shape[-1]))
 
 
-def plane(side: int, xp: Any, dtype: str) -> Any:
+def plane(side: int, xp: Any, dtype: str, line: Any = None) -> Any:
     """Pairs of codes at equal steps of probability of N(0, I), [side, side, 2]: rows fall, columns rise.
+
+    ``line`` [side] are such codes of another prior.
 
     >>> import numpy as np
     >>> plane(2, np, "float64").round(2).tolist()
     [[[-0.67, 0.67], [0.67, 0.67]], [[-0.67, -0.67], [0.67, -0.67]]]
     """
-    places = [NormalDist().inv_cdf((i + 0.5) / side) for i in range(side)]
-    line = xp.asarray(places, dtype=dtype)
+    if line is None:
+        places = [NormalDist().inv_cdf((i + 0.5) / side) for i in range(side)]
+        line = xp.asarray(places, dtype=dtype)
     across = xp.broadcast_to(line[None, :], (side, side))
     down = xp.broadcast_to(line[::-1][:, None], (side, side))
     return xp.stack([across, down], axis=-1)

@@ -72,7 +72,7 @@ class ImportanceWeighted(Watched):
     def estimate(self, model: Any, batch: Any, rng: Any, grads: Any) -> dict[str, Any]:
         xp, n = get_xp(batch), batch.shape[0]
         self._state["n_latent"] = model.n_latent
-        noise = rng.normal((self.k, n, model.n_latent), dtype=str(batch.dtype))
+        noise = model.noise(self.k, batch, rng)
         paths = model.paths(batch, noise, training=True, rng=rng)
         log_w = paths.log_weights
         log_sum = logsumexp(log_w, axis=0)  # [n]

@@ -126,7 +126,7 @@ class Reparameterization(Watched):
         step = self._state["step"] = self._state.get("step", 0) + 1
         self._state["n_latent"] = model.n_latent
         beta = model.beta * (min(1.0, step / self.warm_up) if self.warm_up else 1.0)
-        noise = rng.normal((k, n, model.n_latent), dtype=str(batch.dtype))
+        noise = model.noise(k, batch, rng)
         paths = model.paths(batch, noise, training=True, rng=rng)
         terms = paths.kl_terms(self.kl).mean(axis=0)  # [n_latent]
         pressed, cost = beta, terms

@@ -47,6 +47,14 @@ def test_discrete_codes_are_summed_out(minidgm, tmp_path):
     assert "Objectives that fit: " in refused.error
 
 
+def test_codes_of_another_family(minidgm, tmp_path):
+    run, small = tmp_path / "run", ("--set", "model.n_latent=2", "--set", "model.family=gamma(0.5)")
+    found = trained(minidgm, run, "FamilyVAE", "--data", "bars_and_stripes", *small)
+    weighted = found["log-likelihood", "recognition net", "train"]
+    assert found["lower bound", "recognition net", "train"]["value"] < weighted["value"]
+    assert minidgm("sample", run, "--n", 5, "--out", run / "v.npy").code == 0
+
+
 def test_a_linear_one_is_measured_exactly(minidgm, tmp_path):
     small = ("--set", "model.n_latent=1")
     found = trained(minidgm, tmp_path / "run", "LinearGaussianVAE", "--data", "two_moons", *small)

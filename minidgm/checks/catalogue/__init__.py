@@ -5,6 +5,7 @@ from minidgm.checks.catalogue import (  # noqa: F401
     autoencoders,
     belief_networks,
     centering,
+    code_families,
     common,
     convolutional,
     covariance,

@@ -33,8 +33,13 @@ class Given(Replay):
         return self._move(self._given.pop(0).reshape(shape), dtype, out)
 
 
+def normal_codes(subject: Subject) -> str:
+    """Say why a model's codes are not those of these identities, or ``""``."""
+    return "its codes are of another family" if hasattr(subject.model, "family") else ""
+
+
 def _codes(subject: Subject) -> str:
-    return "" if subject.model.n_latent <= 3 else "needs at most 3 codes"
+    return normal_codes(subject) or ("" if subject.model.n_latent <= 3 else "needs at most 3 codes")
 
 
 def _noise(case: Case, n: int, k: int) -> np.ndarray:
@@ -76,6 +81,7 @@ def _divergence(model: Any, v: np.ndarray, z: Any) -> Any:
     likely_cause="a likelihood's derivative, or weights left out of a layer",
     largest=3.0,
     examples=15,
+    applies=normal_codes,
 )
 def joint_gradient(case: Case) -> Iterator[Comparison]:
     v = case.visible()
@@ -94,6 +100,7 @@ def joint_gradient(case: Case) -> Iterator[Comparison]:
     likely_cause="sigma for log-variance in the chain rule, the KL's sign, or beta on one part of it only",
     largest=3.0,
     examples=15,
+    applies=normal_codes,
 )
 def path_gradient(case: Case) -> Iterator[Comparison]:
     v = case.visible(max_size=3)
@@ -141,7 +148,7 @@ def path_gradient(case: Case) -> Iterator[Comparison]:
     likely_cause="a sum for the mean over the batch, draws summed in place of averaged, or beta left out",
     largest=3.0,
     examples=10,
-    applies=lambda s: s.cannot_train("Reparameterization"),
+    applies=lambda s: normal_codes(s) or s.cannot_train("Reparameterization"),
 )
 def reparameterized_bound(case: Case) -> Iterator[Comparison]:
     v, k = case.visible(max_size=3), 2
@@ -172,7 +179,7 @@ def reparameterized_bound(case: Case) -> Iterator[Comparison]:
     likely_cause="weights that are not normalized over the draws, or squared in the decoder too",
     largest=3.0,
     examples=10,
-    applies=lambda s: s.cannot_train("ImportanceWeighted"),
+    applies=lambda s: normal_codes(s) or s.cannot_train("ImportanceWeighted"),
 )
 def importance_weighted_bound(case: Case) -> Iterator[Comparison]:
     v, k = case.visible(max_size=3), 3
@@ -264,6 +271,7 @@ def divergence_of_the_highest(case: Case) -> tuple[Any, Any]:
     likely_cause="a sum for a mean under the logarithm, or a mean outside of it",
     largest=3.0,
     examples=10,
+    applies=normal_codes,
 )
 def more_samples(case: Case) -> Iterator[Comparison]:
     v = case.visible()
