@@ -10,7 +10,7 @@ from typing import Any
 
 from minidgm.backend import get_xp
 from minidgm.boltzmann.mean_covariance import MeanCovarianceEnergy
-from minidgm.numerics import sigmoid, sigmoid_
+from minidgm.numerics import sigmoid
 from minidgm.workspace import Workspace
 
 
@@ -27,8 +27,15 @@ class MeanCovariance(MeanCovarianceEnergy):
         """Write its expectation under p(h^c | x), whose mean is ``h_c``."""
         self._base_gradient(h_c, weights, out)
 
-    def _fill_covariance_mean(self, s: Any) -> None:
-        """Overwrite s = 2 u with E[h^c | x], both [n_covariance, n]: a unit a row."""
+    pool_factor = 1.0  # of u and of E[h^c | x] below: what spares a pass over them
+    mean_factor = 1.0
+
+    def _covariance_constants(self) -> Any:
+        """What `_fill_covariance_mean` needs of the parameters, [n_covariance]."""
+        raise NotImplementedError
+
+    def _fill_covariance_mean(self, s: Any, constants: Any) -> None:
+        """Overwrite s = pool_factor u with mean_factor E[h^c | x], all [n_covariance, n]: a unit a row."""
         raise NotImplementedError
 
     # Gradients in the parameters
@@ -97,7 +104,9 @@ class MeanCovariance(MeanCovarianceEnergy):
 
         What depends on the parameters alone is laid out once, for a whole trajectory: filters one below the
         other, so that their products with x, and those back to x, are one each. Here a unit is a row, which
-        keeps every block of units contiguous. Valid until a parameter or ``scratch`` changes.
+        keeps every block of units contiguous. Factors of the activations go into the filters, and a mean unit
+        is tanh((c + x W) / 2), that is 2 E[h^m] - 1: the constant joins b. Valid until a parameter or
+        ``scratch`` changes.
 
         Returns
         -------
@@ -106,26 +115,30 @@ class MeanCovariance(MeanCovarianceEnergy):
         """
         params, W, R = self.params, self.params["W"], self.params["R"]
         xp, (d, f), m = get_xp(R), R.shape, self.n_mean
+        scale = (0.5 * self.pool_factor) ** 0.5  # of t: then its square, pooled, is pool_factor u
         there, back = scratch.array("there", (f + m, d), R), scratch.array("back", (f + m, d), R)
-        there[:f], there[f:], back[:f], back[f:] = R.T, W.T, R.T, -W.T
-        shapes = {"z": f + m, "u": self.n_covariance, "g": f}
-        z, u, g = (scratch.array(name, (rows, n), R) for name, rows in shapes.items())
-        t, h_m, c = z[:f], z[f:], params["c"][:m, None]
+        there[:f], there[f:] = scale * R.T, 0.5 * W.T
+        back[:f], back[f:] = R.T / (scale * self.mean_factor), -0.5 * W.T
+        k = self.n_covariance
+        shapes = {"z": f + m, "u": k, "g": f, "c": m, "constants": k}
+        z, u, g, c, constants = (scratch.array(name, (rows, n), R) for name, rows in shapes.items())
+        t, h_m, P = z[:f], z[f:], None if self.n_factors is None else params["P"]
+        c[...], constants[...] = 0.5 * params["c"][:m, None], self._covariance_constants()[:, None]
         precision, b, part = scratch.array("rows", (3, n, d), R)
-        precision[...], b[...] = xp.exp(params["visible_log_precision"]), params["b"]
+        precision[...], b[...] = xp.exp(params["visible_log_precision"]), params["b"] + 0.5 * W.sum(axis=1)
 
         def fill(v: Any, out: Any) -> None:
             xp.matmul(there, v.T, out=z)
-            if self.n_factors is None:
+            if P is None:
                 xp.multiply(t, t, out=u)
-                self._fill_covariance_mean(u)
+                self._fill_covariance_mean(u, constants)
                 xp.multiply(t, u, out=t)
             else:
-                xp.matmul(params["P"].T, xp.multiply(t, t, out=g), out=u)
-                self._fill_covariance_mean(u)
-                xp.multiply(t, xp.matmul(params["P"], u, out=g), out=t)
+                xp.matmul(P.T, xp.multiply(t, t, out=g), out=u)
+                self._fill_covariance_mean(u, constants)
+                xp.multiply(t, xp.matmul(P, u, out=g), out=t)
             if m:
-                sigmoid_(xp.add(h_m, c, out=h_m))
+                xp.tanh(xp.add(h_m, c, out=h_m), out=h_m)
             xp.matmul(z.T, back, out=out)
             xp.add(out, xp.multiply(v, precision, out=part), out=out)
             xp.subtract(out, b, out=out)

@@ -29,7 +29,7 @@ from minidgm.boltzmann.covariance_gradients import MeanCovariance
 from minidgm.boltzmann.state_sums import log_sum_states, too_many
 from minidgm.boltzmann.units import Bernoulli
 from minidgm.distributions import Bernoulli as Bits
-from minidgm.numerics import sigmoid_, softplus
+from minidgm.numerics import softplus
 
 MAX_STATES = 2**20
 BLOCK = 2**20  # numbers of the precision matrices built at a time
@@ -104,10 +104,16 @@ class MeanCovarianceRBM(MeanCovariance):
     def _base_gradient(self, h_c: Any, weights: Any, out: Any) -> None:
         out["c"][self.n_mean :] = -(weights @ h_c)
 
-    def _fill_covariance_mean(self, s: Any) -> None:
+    pool_factor, mean_factor = 0.5, 2.0
+
+    def _covariance_constants(self) -> Any:
+        return 0.5 * self._bias
+
+    def _fill_covariance_mean(self, s: Any, constants: Any) -> None:
+        """2 sigmoid(c^c - u) = 1 + tanh(c^c / 2 - u / 2)."""
         xp = get_xp(s)
-        xp.multiply(s, -0.5, out=s)
-        sigmoid_(xp.add(s, self._bias[:, None], out=s))
+        xp.tanh(xp.subtract(constants, s, out=s), out=s)
+        xp.add(s, 1.0, out=s)
 
     # Exact values, by the hidden states
 

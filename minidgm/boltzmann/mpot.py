@@ -131,11 +131,14 @@ class MeanProductOfStudentT(MeanCovariance):
         mean_log = special(xp).digamma(self.gamma) - xp.log1p(u)
         out["log_gamma"][...] = -self.gamma * (weights @ mean_log)
 
-    def _fill_covariance_mean(self, s: Any) -> None:
+    def _covariance_constants(self) -> Any:
+        return self.gamma
+
+    def _fill_covariance_mean(self, s: Any, constants: Any) -> None:
+        """gamma / (1 + u)."""
         xp = get_xp(s)
-        xp.multiply(s, 0.5, out=s)
         xp.add(s, 1.0, out=s)
-        xp.divide(self.gamma[:, None], s, out=s)
+        xp.divide(constants, s, out=s)
 
     # Exact values, by quadrature
 

@@ -112,7 +112,7 @@ def step(
     energy, gradient = _potential(model)
     p = rng.normal(v.shape, dtype=str(v.dtype))
     with _quiet(v):
-        before = energy(v) + 0.5 * xp.sum(p * p, axis=1)
+        kinetic = xp.sum(p * p, axis=1)
         if hasattr(model, "input_gradient_in_place"):
             work = Workspace() if scratch is None else scratch
             end = v.copy()
@@ -120,7 +120,9 @@ def step(
             leapfrog_in_place(fill, end, p, step_size, n_leapfrog, work)
         else:
             end, p = leapfrog(gradient, v, p, step_size, n_leapfrog)
-        error = energy(end) + 0.5 * xp.sum(p * p, axis=1) - before
+        potential = energy(xp.concatenate([v, end]))
+        kinetic = xp.sum(p * p, axis=1) - kinetic
+        error = potential[v.shape[0] :] - potential[: v.shape[0]] + 0.5 * kinetic
         # A path that diverged has an error that is infinite or NaN: rejected.
         probability = xp.where(error == error, xp.exp(xp.minimum(-error, 0.0)), 0.0)
         accepted = rng.uniform((v.shape[0],), dtype=str(v.dtype)) < probability
@@ -147,19 +149,22 @@ def leapfrog(
 def leapfrog_in_place(
     fill: Callable[[Any, Any], None], v: Any, p: Any, step_size: Any, n: int, scratch: Workspace
 ) -> None:
-    """The hot twin of `leapfrog`: moves ``v`` and ``p`` themselves; ``fill(v, out)`` writes the gradient."""
+    """The hot twin of `leapfrog`: moves ``v`` and ``p`` themselves; ``fill(v, out)`` writes the gradient.
+
+    It goes by q = eps p, which v moves by as it is: q <- q - eps^2 dU(v), v <- v + q.
+    """
     count("n_leapfrog", n)
     xp, g = get_xp(v, p), scratch.array("force", v.shape, v)
-    half = 0.5 * step_size
+    square = step_size * step_size
+    half = 0.5 * square
+    xp.multiply(p, step_size, out=p)
     fill(v, g)
+    xp.subtract(p, xp.multiply(g, half, out=g), out=p)
     for i in range(n):
-        xp.multiply(g, half if i == 0 else step_size, out=g)
-        xp.subtract(p, g, out=p)
-        xp.multiply(p, step_size, out=g)
-        xp.add(v, g, out=v)
+        xp.add(v, p, out=v)
         fill(v, g)
-    xp.multiply(g, half, out=g)
-    xp.subtract(p, g, out=p)
+        xp.subtract(p, xp.multiply(g, square if i + 1 < n else half, out=g), out=p)
+    xp.divide(p, step_size, out=p)
 
 
 def warn_if_stuck(acceptance: float, step_size: float, where: str = "HMC") -> None:

@@ -60,9 +60,9 @@ class ForceWithoutMean(MeanCovarianceRBM):
 
 
 class ForceInBuffersHalf(MeanCovarianceRBM):
-    def _fill_covariance_mean(self, s):
+    def _fill_covariance_mean(self, s, constants):
         s *= 2.0
-        super()._fill_covariance_mean(s)
+        super()._fill_covariance_mean(s, constants)
 
 
 class SpoilsItsInput(MeanCovarianceRBM):
