@@ -6,46 +6,19 @@ import copy
 import inspect
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from minidgm.backend import asarray, get_backend
+from minidgm.backend import get_backend
 from minidgm.checks.comparison import host
+from minidgm.checks.domain import Domain, enumerate_states
+from minidgm.checks.parameters import parameters_of, set_parameters, with_parameters
+from minidgm.checks.small import SIZES, SMALL, construct, is_small, small_sizes
 
-MAX_JOINT = 64
+__all__ = ["Domain", "Subject", "enumerate_states", "parameters_of", "set_parameters", "with_parameters"]
+
 MAX_STATES = 2**16
-SMALL = {"n_visible": 3, "n_hidden": 2}
-SIZES = {"visible": ("n_visible", "num_visible", "n_v"), "hidden": ("n_hidden", "num_hidden", "n_h")}
-
-
-@dataclass(frozen=True)
-class Domain:
-    """The values of one side: ``states`` [m, n] where they can be listed, else ``kind`` says which reals.
-
-    A side whose columns differ has kind "mixed", and ``mixed`` names the kind of each.
-    """
-
-    n: int
-    kind: str
-    states: Any = None
-    mixed: tuple[str, ...] = ()
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """The kind of every column."""
-        return self.mixed or (self.kind,) * self.n
-
-    @property
-    def n_reals(self) -> int:
-        """Columns that are not bits."""
-        return sum(kind != "bernoulli" for kind in self.kinds)
-
-    @property
-    def discrete(self) -> bool:
-        """Whether the values can be listed."""
-        return self.states is not None
 
 
 class Subject:
@@ -78,7 +51,7 @@ class Subject:
         self.notes: list[str] = []
         if inspect.isclass(model):
             self.name = model.__name__
-            self.model = _construct(model, backend, dtype)
+            self.model = construct(model, backend, dtype)
         else:
             self.name = type(model).__name__
             self.model = self._copy(model, backend, dtype)
@@ -130,8 +103,6 @@ class Subject:
         if name in getattr(self.model, "of_sequences", ()):  # its rows are no independent examples
             return False
         if name in getattr(self.model, "intractable", ()):  # it only says what to call instead
-            return False
-        if name in getattr(self.model, "intractable", ()):  # a method that its structure leaves unanswered
             return False
         found: Any = self.model
         for part in name.split("."):
@@ -251,7 +222,7 @@ class Subject:
                     f"{self.name} has no method to(backend, dtype), so backend= and dtype= mean nothing"
                 )
             options = {"backend": backend, "dtype": dtype}
-        if _is_small(model):
+        if is_small(model):
             return model.to(**options) if options else copy.deepcopy(model)
         if not callable(getattr(model, "config", None)):
             return copy.deepcopy(model)
@@ -264,111 +235,9 @@ class Subject:
             twin = type(model).small(like=model, **chosen)
             self.notes.append(f"checked on a small twin whose states can be enumerated, {twin!r}")
             return twin
-        config = {**model.config(), **_small_sizes(model)}
+        config = {**model.config(), **small_sizes(model)}
         sizes = ", ".join(f"{key}={config[key]}" for key in SMALL if key in config)
         self.notes.append(
             f"checked on a small twin of the same configuration ({sizes}), whose states can be enumerated"
         )
         return type(model)(**config, **chosen)
-
-
-def parameters_of(model: Any) -> dict[str, Any]:
-    """Return the named parameter arrays of any model."""
-    params = getattr(model, "params", None)
-    if isinstance(params, Mapping):
-        return dict(params)
-    found = {}
-    for name, value in vars(model).items():
-        if get_backend(value) is not None and getattr(value, "ndim", 0) >= 1 and value.dtype.kind == "f":
-            found[name] = value
-    return found
-
-
-def set_parameters(model: Any, values: Mapping[str, Any]) -> None:
-    """Write values into a model's arrays: in place where they are writable floats, else by assignment."""
-    for name, value in values.items():
-        target = parameters_of(model)[name]
-        backend = get_backend(target) or "numpy"
-        if target.dtype.kind == "f" and getattr(getattr(target, "flags", None), "writeable", True):
-            target[...] = asarray(value, backend, str(target.dtype))
-        elif isinstance(getattr(model, "params", None), Mapping):
-            model.params[name] = asarray(value, backend, "float64")
-        else:
-            setattr(model, name, asarray(value, backend, "float64"))
-
-
-def with_parameters(model: Any, values: Mapping[str, Any]) -> Any:
-    """Return a shallow copy of a model that computes with other arrays, traced ones too."""
-    if callable(getattr(model, "with_params", None)):
-        return model.with_params(dict(values))
-    twin = copy.copy(model)
-    if isinstance(getattr(model, "params", None), Mapping):
-        twin.params = dict(values)
-    else:
-        for name, value in values.items():
-            setattr(twin, name, value)
-    return twin
-
-
-def enumerate_states(n: int, values: tuple[float, ...] = (0.0, 1.0)) -> np.ndarray:
-    """List every configuration of ``n`` units, [len(values)^n, n], float64; unit 0 changes fastest.
-
-    Examples
-    --------
-    >>> enumerate_states(2).tolist()
-    [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]
-    >>> enumerate_states(3, values=(-1, 1)).shape
-    (8, 3)
-    """
-    k = len(values)
-    digits = np.arange(k**n)[:, None] // k ** np.arange(n)[None, :] % k
-    return np.asarray(values, dtype=np.float64)[digits].reshape(k**n, n)
-
-
-def _construct(model_class: Any, backend: str | None, dtype: str | None) -> Any:
-    if callable(getattr(model_class, "small", None)):
-        return model_class.small(dtype=dtype or "float64", **({"backend": backend} if backend else {}))
-    try:
-        accepted = set(inspect.signature(model_class).parameters)
-    except (TypeError, ValueError):
-        accepted = set()
-    options: dict[str, Any] = {key: value for key, value in SMALL.items() if key in accepted}
-    options |= {"dtype": dtype or "float64"} if "dtype" in accepted else {}
-    options |= {"backend": backend} if "backend" in accepted and backend else {}
-    try:
-        return model_class(**options)
-    except TypeError as error:
-        arguments = ", ".join(f"{key}={value!r}" for key, value in options.items())
-        raise TypeError(
-            f"{model_class.__name__}({arguments}) does not construct: {error}. "
-            "Pass an instance instead, or let the other arguments have defaults"
-        ) from error
-
-
-def _units(model: Any) -> dict[str, Any]:
-    return {side: getattr(model, side, None) for side in SIZES}
-
-
-def _is_small(model: Any) -> bool:
-    total = 1.0
-    for side, unit in _units(model).items():
-        n = next((getattr(model, name) for name in SIZES[side] if hasattr(model, name)), 0)
-        states = unit.n_states(n) if hasattr(unit, "n_states") else 2.0 ** int(n)
-        if math.isinf(states):
-            total *= 1.0 if n <= 2 else math.inf
-        else:
-            total *= states
-    return total <= MAX_JOINT
-
-
-def _small_sizes(model: Any) -> dict[str, int]:
-    sizes = {}
-    for side, unit in _units(model).items():
-        name = f"n_{side}"
-        given = getattr(model, name, None)
-        if not given:
-            continue
-        k = getattr(unit, "k", 1)
-        continuous = hasattr(unit, "n_states") and math.isinf(unit.n_states(k))
-        sizes[name] = min(given, 2 * k if k > 1 or continuous else SMALL[name])
-    return sizes
