@@ -22,13 +22,13 @@ AttributeError: CuPy 14.2.0 has no cupy.vecdot, so a model that uses it would fa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
+from minidgm.checks.host_reads import HostReads, count_host_reads, note_host_read
 from minidgm.checks.signatures import api, check_call
 
 __all__ = ["HostReads", "StrictArray", "count_host_reads", "special", "xp"]
@@ -40,46 +40,6 @@ _SYNCHRONIZE = {"argwhere", "bincount", "compress", "extract", "flatnonzero", "n
 _NO_TWIN = {"data", "dump", "dumps", "tofile"}
 _UFUNC_METHODS = {"accumulate", "at", "outer", "reduce", "reduceat"}
 _FROM_HOST = {"array", "asarray", "ascontiguousarray", "asfortranarray"}
-
-
-class HostReads:
-    """What a block of code read from the device: ``count``, and in ``kinds`` the name of each read."""
-
-    def __init__(self) -> None:
-        self.kinds: list[str] = []
-
-    @property
-    def count(self) -> int:
-        return len(self.kinds)
-
-    def __repr__(self) -> str:
-        return f"HostReads({self.kinds})"
-
-
-_counters: list[HostReads] = []
-
-
-def _host_read(kind: str) -> None:
-    for reads in _counters:
-        reads.kinds.append(kind)
-
-
-@contextmanager
-def count_host_reads() -> Iterator[HostReads]:
-    """Count the host reads of strict arrays inside a ``with`` block; blocks may be nested.
-
-    >>> with count_host_reads() as reads:
-    ...     if xp.ones(2).sum() > 1:
-    ...         pass
-    >>> reads
-    HostReads(['bool()'])
-    """
-    reads = HostReads()
-    _counters.append(reads)
-    try:
-        yield reads
-    finally:
-        _counters.remove(reads)
 
 
 def _refuse_host(x: np.ndarray, where: str) -> None:
@@ -99,7 +59,7 @@ def _unwrap(x: Any, where: str) -> Any:
     if isinstance(x, (list, tuple)):
         return type(x)([_unwrap(item, where) for item in x])
     if isinstance(x, slice) and any(isinstance(i, StrictArray) for i in (x.start, x.stop, x.step)):
-        _host_read("index()")
+        note_host_read("index()")
         return slice(*(_unwrap(i, where) for i in (x.start, x.stop, x.step)))
     return x
 
@@ -181,7 +141,7 @@ class StrictArray(NDArrayOperatorsMixin):
         def method(*args: Any, **kwargs: Any) -> Any:
             check_call(f"ndarray.{name}", methods[name], len(args), kwargs)
             if name in _SYNCHRONIZE:
-                _host_read(f"{name}()")
+                note_host_read(f"{name}()")
             return _call(attribute, f"ndarray.{name}", args, kwargs)
 
         return method
@@ -218,7 +178,7 @@ class StrictArray(NDArrayOperatorsMixin):
         key = _unwrap(key, "an index")
         parts = key if isinstance(key, tuple) else (key,)
         if any(isinstance(k, np.ndarray) and k.dtype.kind == "b" for k in parts):
-            _host_read("mask")
+            note_host_read("mask")
         return StrictArray(self._host[key])
 
     def __setitem__(self, key: Any, value: Any) -> None:
@@ -227,7 +187,7 @@ class StrictArray(NDArrayOperatorsMixin):
 
     def get(self, stream: Any = None, order: Any = "C", out: Any = None, blocking: bool = True) -> Any:
         """Copy to the host: the explicit way off the device."""
-        _host_read("get()")
+        note_host_read("get()")
         if out is None:
             return np.array(self._host, order=order)
         out[...] = self._host
@@ -241,49 +201,49 @@ class StrictArray(NDArrayOperatorsMixin):
 
     def item(self, *args: Any) -> Any:
         """Read one element as a Python scalar."""
-        _host_read("item()")
+        note_host_read("item()")
         return self._host.item(*args)
 
     def tobytes(self, order: Any = "C") -> bytes:
         """Copy to the host as bytes."""
-        _host_read("tobytes()")
+        note_host_read("tobytes()")
         return self._host.tobytes(order)
 
     def tolist(self) -> Any:
         """Read all elements as nested lists of Python scalars."""
-        _host_read("tolist()")
+        note_host_read("tolist()")
         return self._host.tolist()
 
     def __bool__(self) -> bool:
-        _host_read("bool()")
+        note_host_read("bool()")
         return bool(self._host)
 
     def __float__(self) -> float:
-        _host_read("float()")
+        note_host_read("float()")
         return float(self._host.item())
 
     def __int__(self) -> int:
-        _host_read("int()")
+        note_host_read("int()")
         return int(self._host.item())
 
     def __complex__(self) -> complex:
-        _host_read("complex()")
+        note_host_read("complex()")
         return complex(self._host.item())
 
     def __index__(self) -> int:
-        _host_read("index()")
+        note_host_read("index()")
         return self._host.__index__()
 
     def __repr__(self) -> str:
-        _host_read("repr()")
+        note_host_read("repr()")
         return repr(self._host).replace("array", "StrictArray", 1)
 
     def __str__(self) -> str:
-        _host_read("str()")
+        note_host_read("str()")
         return str(self._host)
 
     def __format__(self, spec: str) -> str:
-        _host_read("format()")
+        note_host_read("format()")
         return format(self._host, spec)
 
     def __copy__(self) -> StrictArray:
@@ -354,9 +314,9 @@ class _Function:
         if name in _FROM_HOST:
             args = tuple(StrictArray(a.copy()) if isinstance(a, np.ndarray) else a for a in args)
         if name in _SYNCHRONIZE or (name == "where" and len(args) == 1):
-            _host_read(f"{name}()")
+            note_host_read(f"{name}()")
         if name in ("arange", "linspace") and any(isinstance(a, StrictArray) for a in args):
-            _host_read(f"{name}()")
+            note_host_read(f"{name}()")
         result = _call(self._host, where, args, kwargs)
         return StrictArray(result) if isinstance(result, (bool, int)) and name in _SCALAR_ON_HOST else result
 
