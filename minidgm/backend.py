@@ -218,7 +218,10 @@ def get_xp(*arrays: Any, **named: Any) -> Any:
     ...
     TypeError: weights is a numpy array, but v is on 'strict'; move it with asarray(weights, 'strict')
     """
-    if not named and all(type(array) is np.ndarray for array in arrays):
+    for array in (*arrays, *named.values()):
+        if type(array) is not np.ndarray:
+            break
+    else:
         return np  # what a step on the host asks, again and again
     found: str | None = None
     first: Any = None

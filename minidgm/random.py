@@ -303,7 +303,7 @@ class Generator:
                 f"{name} is {f'a {backend} array' if backend else type(x).__name__}, this generator draws on "
                 f"{self.backend!r}; move {name} with minidgm.backend.asarray({name}, {self.backend!r})"
             )
-        if x.dtype not in (np.float32, np.float64):
+        if x.dtype.char not in "fd":
             raise TypeError(f"{name} has dtype {x.dtype}; draws need float32 or float64")
 
     def _result(self, x: Any, out: Any, name: str = "out") -> Any:

@@ -123,7 +123,9 @@ class HostEngine:
 
 
 def _rows(x: np.ndarray) -> np.ndarray:
-    # A view where x is contiguous, else a copy, which _finish writes back.
+    # x or a view of it where x is contiguous, else a copy, which _finish writes back.
+    if x.ndim == 2 and x.size and x.flags.c_contiguous:
+        return x
     return x.reshape(-1, x.shape[-1] if x.ndim > 1 else 1) if x.size else x.reshape(0, 1)
 
 
@@ -134,6 +136,6 @@ def _blocks(rows: np.ndarray) -> Any:
 
 
 def _finish(out: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    if not np.may_share_memory(out, rows):
+    if rows is not out and not np.may_share_memory(out, rows):
         out[...] = rows.reshape(out.shape)
     return out
