@@ -295,11 +295,11 @@ def _row_sums(kernel: Kernel, x: Any, scratch: Workspace) -> Any:
 
 
 def _distances(s: Any, left: Any, right: Any) -> None:
-    """Make |x|^2 - 2 x . y + |y|^2 of products s [b, n], in place."""
+    """Make |x|^2 - 2 x . y + |y|^2 of products s [b, n], in place; rounding below 0 is turned round."""
     s *= -2.0
     s += left
     s += right
-    get_xp(s).maximum(s, 0.0, out=s)
+    get_xp(s).abs(s, out=s)
 
 
 def _row(kernel: Kernel, x: Any, y: Any) -> Any:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from minidgm import nn
 from minidgm.backend import Generator
-from minidgm.nn import initializers
+from minidgm.nn import activations, initializers
 from minidgm.parameters import Parameters
 from tests.nn.passes import check_everywhere, check_jvp, check_layer, check_rows, numbers, parameters
 
@@ -35,12 +35,40 @@ def test_passes_agree_with_autograd(layer, backend):
     check_everywhere(layer, (3,), backend)
 
 
+def test_what_a_caller_gets_is_no_memory_of_the_layer():
+    """Biases are added in place: into a fresh product, never into x, the parameters or what is kept."""
+    layer = nn.Dense(3)
+    params, x = parameters(layer, (3,)), numbers((4, 3))
+    y, cache = layer.forward(params, x)
+    assert not any(np.shares_memory(y, other) for other in (x, *params.values(), *cache))
+    dy = numbers((4, 3), 2)
+    dx, grads = layer.backward(dy, cache)
+    y[...] = np.nan
+    again, _ = layer.backward(dy, cache)
+    np.testing.assert_array_equal(again, dx)
+    assert not any(np.shares_memory(dx, other) for other in (dy, x, *params.values(), *grads.values()))
+
+
 @pytest.mark.parametrize("layer", [nn.Dense(4), nn.Gelu(), nn.Flatten(), nn.Reshape((3, 4))], ids=repr)
 def test_further_axes(layer, backend):
     check_layer(layer, (2, 6))
     check_rows(layer, (2, 6))
     check_jvp(layer, (2, 6))
     check_everywhere(layer, (2, 6), backend)
+
+
+@pytest.mark.parametrize("layer", ACTIVATIONS, ids=repr)
+@pytest.mark.parametrize("turn", [False, True])
+def test_slopes_of_long_arrays_are_taken_in_blocks(layer, turn, monkeypatch):
+    x, dy = numbers((7, 5)), numbers((7, 5), 3)
+    if turn:  # rows in another order in memory than those of y
+        dy = np.asfortranarray(dy)
+    _, cache = layer.forward({}, x)
+    dx, _ = layer.backward(dy, cache)
+    monkeypatch.setattr(activations, "BLOCK", 4)
+    kept = dy.copy()
+    np.testing.assert_array_equal(layer.backward(dy, cache)[0], dx)
+    np.testing.assert_array_equal(dy, kept)
 
 
 @pytest.mark.parametrize("layer", ACTIVATIONS, ids=repr)

@@ -56,6 +56,19 @@ def test_the_bits_do_not_depend_on_the_cores(optimizer, dtype, monkeypatch):
         np.testing.assert_array_equal(trained(n, 64), one)
 
 
+def test_each_core_has_scratch_of_its_own(monkeypatch):
+    monkeypatch.setattr(cores, "available", lambda: 3)
+    monkeypatch.setattr(cores, "LONG", 1)
+    theta, optimizer, seen = Parameters({"W": (10,)}), optim.Adam(), []
+    optimizer.init(theta)
+    optimizer._host_update = lambda p, g, *rest: seen.append((p, rest[-1]))
+    optimizer.step(theta, theta.like())
+    assert sorted(p.size for p, _ in seen) == [2, 4, 4]
+    for i, (p, t) in enumerate(seen):
+        assert t.size >= p.size
+        assert not any(np.shares_memory(t, other) for _, other in seen[:i])
+
+
 def test_warnings_are_silent_where_they_are_for_the_caller():
     x = np.full(6, 1e300)
     with np.errstate(over="ignore"):
