@@ -110,7 +110,7 @@ def main() -> None:
     args = parser.parse_args()
     import torch
 
-    batch, last = args.batch, args.channels_last
+    batch, last, threads = args.batch, args.channels_last, torch.get_num_threads()
     rows: list[dict[str, Any]] = []
     sums: dict[str, np.ndarray] = {}
 
@@ -155,12 +155,12 @@ def main() -> None:
         "memory": "channels last" if last else "channels first",
         "dtype": "float32",
         "rounds": args.rounds,
-        "threads": torch.get_num_threads(),
+        "threads": threads,
         "OPENBLAS_THREAD_TIMEOUT": os.environ["OPENBLAS_THREAD_TIMEOUT"],
         "OPENBLAS_CORETYPE": os.environ.get("OPENBLAS_CORETYPE"),
     }
     if not args.dry:
-        write("conv-speed-cpu" + ("-channels-last" if last else ""), rows, settings)
+        write(f"conv-speed-cpu-{threads}" + ("-channels-last" if last else ""), rows, settings)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,8 @@ class Parameters(MutableMapping[str, Any]):
     dtype : {"float32", "float64"}
     buffer : array [size], optional
         Lay the names over this array instead of new zeros. It is not copied.
+    fixed : sequence of str
+        Names that no gradient moves, such as running means: optimizers do not decay them.
 
     Attributes
     ----------
@@ -72,11 +74,16 @@ class Parameters(MutableMapping[str, Any]):
         backend: str = "numpy",
         dtype: str = "float32",
         buffer: Any = None,
+        fixed: Sequence[str] = (),
     ):
         if str(dtype) not in DTYPES:
             raise unknown("dtype", str(dtype), DTYPES)
         self.backend, self.dtype = backend, str(dtype)
         self._shapes = {name: _shape(name, shape) for name, shape in shapes.items()}
+        self.fixed = tuple(fixed)
+        for name in self.fixed:
+            if name not in self._shapes:
+                raise KeyError(f"fixed names {name!r}, which is no parameter{nearest(name, self._shapes)}")
         self._offsets: dict[str, int] = {}
         self.size = 0
         for name, shape in self._shapes.items():
@@ -185,11 +192,11 @@ class Parameters(MutableMapping[str, Any]):
 
     def like(self) -> Parameters:
         """Return zeros of the same layout, backend and dtype."""
-        return Parameters(self._shapes, self.backend, self.dtype)
+        return Parameters(self._shapes, self.backend, self.dtype, fixed=self.fixed)
 
     def copy(self) -> Parameters:
         """Return an independent copy."""
-        return Parameters(self._shapes, self.backend, self.dtype, self.buffer.copy())
+        return Parameters(self._shapes, self.backend, self.dtype, self.buffer.copy(), self.fixed)
 
     def to(self, backend: str | None = None, dtype: str | None = None) -> Parameters:
         """Return a copy on another backend or in another precision.
@@ -198,7 +205,7 @@ class Parameters(MutableMapping[str, Any]):
         'float64'
         """
         backend, dtype = backend or self.backend, str(dtype or self.dtype)
-        moved = Parameters(self._shapes, backend, dtype)
+        moved = Parameters(self._shapes, backend, dtype, fixed=self.fixed)
         moved.buffer[...] = asarray(self.buffer, backend, dtype)
         return moved
 
@@ -209,7 +216,7 @@ class Parameters(MutableMapping[str, Any]):
         return self.copy()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (self._shapes, self.backend, self.dtype, to_numpy(self.buffer))
+        return _rebuild, (self._shapes, self.backend, self.dtype, to_numpy(self.buffer), self.fixed)
 
 
 @contextmanager
@@ -231,8 +238,10 @@ def at_most(n_values: int) -> Iterator[None]:
         _most.reset(token)
 
 
-def _rebuild(shapes: dict[str, tuple[int, ...]], backend: str, dtype: str, values: Any) -> Parameters:
-    rebuilt = Parameters(shapes, backend, dtype)
+def _rebuild(
+    shapes: dict[str, tuple[int, ...]], backend: str, dtype: str, values: Any, fixed: Sequence[str] = ()
+) -> Parameters:
+    rebuilt = Parameters(shapes, backend, dtype, fixed=fixed)
     rebuilt.buffer[...] = asarray(values, backend, dtype)
     return rebuilt
 

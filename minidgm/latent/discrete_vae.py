@@ -129,7 +129,7 @@ class DiscreteVAE(DirectedModel):
                 raise ValueError(f"the {name} has layers that know training, which draws do not\n{net}")
         coders = nets.coder_params(both, "numpy", self.dtype, seed)
         shapes = {**{name: tuple(v.shape) for name, v in coders.items()}, "prior/b": (self.n_latent,)}
-        self.params = Parameters(shapes, backend=self.backend, dtype=self.dtype)
+        self.params = Parameters(shapes, backend=self.backend, dtype=self.dtype, fixed=coders.fixed)
         for name, value in coders.items():
             self.params[name] = self.xp.asarray(value)
         if self.likelihood.outputs > 1:  # log-variances of -700 are beyond any float

@@ -102,7 +102,8 @@ class DifferentiableGenerator(Model):
                 f"{self.net}"
             )
         shapes = {NET + name: shape for name, shape in self.net.shapes.items()}
-        self.params = Parameters(shapes, backend=self.backend, dtype=self.dtype)
+        fixed = [NET + name for name in self.net.fixed]
+        self.params = Parameters(shapes, backend=self.backend, dtype=self.dtype, fixed=fixed)
         self.net.initialize(Scope(self.params, NET), Generator(seed, self.backend))
 
     def config(self) -> dict[str, Any]:

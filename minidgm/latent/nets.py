@@ -68,7 +68,8 @@ def encoder_of(layers: Any, n_visible: int, n_out: int, wanted: str, decoder: Ne
 def coder_params(nets: dict[str, Network], backend: str, dtype: str, seed: Any) -> Parameters:
     """Initialized parameters of several nets, each under its name: "encoder/0/W"; drawn on the host."""
     shapes = {f"{name}/{key}": shape for name, net in nets.items() for key, shape in net.shapes.items()}
-    params, rng = Parameters(shapes, dtype=dtype), Generator(seed)
+    fixed = [f"{name}/{key}" for name, net in nets.items() for key in net.fixed]
+    params, rng = Parameters(shapes, dtype=dtype, fixed=fixed), Generator(seed)
     for name, net in nets.items():
         net.initialize(Scope(params, f"{name}/"), rng)
     return params.to(backend)

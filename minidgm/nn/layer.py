@@ -38,6 +38,7 @@ class Layer:
     """
 
     pairs: tuple[str, ...] = ()  # arguments that are two numbers, (down, across), or one for both
+    fixed: Any = ()  # parameters without a gradient, which `update` moves
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """Shape of a row of y from that of a row of x; raises `ValueError` where x does not fit."""

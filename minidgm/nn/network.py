@@ -87,6 +87,10 @@ class Sequential(Layer):
             for name, found in layer.parameter_shapes(shapes[i]).items()
         }
 
+    @property
+    def fixed(self) -> tuple[str, ...]:
+        return tuple(f"{i}/{name}" for i, layer in enumerate(self.layers) for name in layer.fixed)
+
     def initialize(self, params: Mapping[str, Any], rng: Any) -> None:
         for i, layer in enumerate(self.layers):
             layer.initialize(Scope(params, f"{i}/"), rng)
@@ -198,6 +202,10 @@ class Residual(Layer):
 
     def parameter_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         return self.inner.parameter_shapes(input_shape)
+
+    @property
+    def fixed(self) -> tuple[str, ...]:
+        return tuple(self.inner.fixed)
 
     def initialize(self, params: Mapping[str, Any], rng: Any) -> None:
         self.inner.initialize(params, rng)

@@ -23,6 +23,7 @@ from typing import Any
 from minidgm.backend import get_xp
 from minidgm.nn.convolution import ConvTranspose2d
 from minidgm.nn.layer import Layer, Shape, write
+from minidgm.nn.sequence_convolution import ConvTranspose1d
 
 __all__ = ["SpectralNorm", "WeightNorm"]
 
@@ -47,7 +48,7 @@ class Reparametrized(Layer):
 
     def _outputs(self, n_axes: int) -> int:
         """The axis of W that runs over outputs."""
-        return 1 if n_axes == 2 or isinstance(self.inner, ConvTranspose2d) else 0
+        return 1 if n_axes == 2 or isinstance(self.inner, (ConvTranspose1d, ConvTranspose2d)) else 0
 
     def _rows(self, W: Any) -> Any:
         """W as [outputs, rest]."""

@@ -27,7 +27,8 @@ class Optimizer:
     weight_decay : float
         Strength of the decay; what it decays, and how, is said by the subclass.
     decayed : sequence of str, optional
-        Names that decay. By default those of two or more axes: weights, not biases or log-precisions.
+        Names that decay. By default those of two or more axes: weights, not biases or log-precisions. What
+        no gradient moves (``params.fixed``) never does.
     clip : float, optional
         Largest global Euclidean norm of the gradient; a longer one is scaled down to it.
 
@@ -112,10 +113,12 @@ class Optimizer:
         """Cut the buffer into the longest stretches of one decay."""
         names: Sequence[str] | None = self.decayed
         if names is None:
-            names = [name for name, shape in params.shapes.items() if len(shape) >= 2]
+            names = [n for n, shape in params.shapes.items() if len(shape) >= 2 and n not in params.fixed]
         for name in names:
             if name not in params:
                 raise ValueError(f"decayed names {name!r}, which is no parameter{nearest(name, params)}")
+            if name in params.fixed:
+                raise ValueError(f"decayed names {name!r}, which is not learned; leave it out")
         cuts: list[tuple[slice, float]] = []
         for name in params:
             start = params.offset(name)
