@@ -8,13 +8,14 @@ from minidgm.nn.declare import declare, describe
 from minidgm.nn.dense import Dense
 from minidgm.nn.embedding import Embedding
 from minidgm.nn.layer import Layer
-from minidgm.nn.network import Flatten, Network, Reshape, Residual, Sequential
+from minidgm.nn.network import Network, Residual, Sequential
 from minidgm.nn.noise import Dropout
 from minidgm.nn.normalization import BatchNorm, GroupNorm, LayerNorm
 from minidgm.nn.pooling import AveragePool2d, MaxPool2d, MaxUnpool2d, Upsample2d
 from minidgm.nn.recurrent import GRU, LSTM, Recurrent
 from minidgm.nn.reparametrized import SpectralNorm, WeightNorm
 from minidgm.nn.sequence_convolution import Conv1d, ConvTranspose1d
+from minidgm.nn.shapes import Flatten, Reshape, Transpose
 from minidgm.nn.triangular import Triangular
 from minidgm.nn.variance import SharedVariance
 
@@ -52,6 +53,7 @@ __all__ = [
     "Softplus",
     "SpectralNorm",
     "Tanh",
+    "Transpose",
     "Triangular",
     "Upsample2d",
     "WeightNorm",

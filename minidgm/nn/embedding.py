@@ -7,7 +7,8 @@ r"""Embedding: a vector for every symbol, y_t = W_(x_t).
 | W | [n_symbols, n_out] | a row a symbol |
 
 It is a dense layer on one-hot inputs e(x) without the product, so dW = e(x)^T dy: rows of dy added up by
-symbol. Symbols have no derivative.
+symbol. Symbols are steps apart and have no derivative: dx is None, there is no jvp, and tangents of a net
+start behind its embedding.
 """
 
 from __future__ import annotations
@@ -61,3 +62,6 @@ class Embedding(Layer):
             one_hot = (listed == symbols[None, i : i + step]).astype(dy.dtype)  # [n_symbols, rows]
             dW += one_hot @ rows[i : i + step]
         return None, {"W": dW}
+
+    def jvp(self, dx: Any, cache: Any) -> Any:
+        raise NotImplementedError("symbols do not move; start the tangent behind the Embedding")

@@ -21,8 +21,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from minidgm.nn.layer import Layer, Shape
+from minidgm.nn.shapes import Flatten, Reshape, Transpose
 
-__all__ = ["Flatten", "Network", "Reshape", "Residual", "Scope", "Sequential"]
+__all__ = ["Network", "Residual", "Scope", "Sequential"]
 
 
 class Scope(Mapping[str, Any]):
@@ -110,7 +111,8 @@ class Sequential(Layer):
 
     def parameter_gradients(self, dy: Any, cache: Any, out: Mapping[str, Any] | None = None) -> Any:
         grads: dict[str, Any] = {}
-        learns = (i for i, layer in enumerate(self.layers) if not isinstance(layer, (Reshape, Flatten)))
+        moves = (Flatten, Reshape, Transpose)
+        learns = (i for i, layer in enumerate(self.layers) if not isinstance(layer, moves))
         first = next(learns, 0)
         for i in reversed(range(first, len(self.layers))):
             dy = self._step_back(i, dy, cache, out, grads, last=i == first)
@@ -229,45 +231,6 @@ class Residual(Layer):
 
     def __repr__(self) -> str:
         return f"Residual({self.inner!r})"
-
-
-class Reshape(Layer):
-    """Rows in another shape, in the same order."""
-
-    def __init__(self, shape: Sequence[int]):
-        self.shape = tuple(shape)
-
-    def output_shape(self, input_shape: Shape) -> Shape:
-        if math.prod(input_shape) != math.prod(self.shape):
-            raise ValueError(
-                f"{self!r} needs rows of {math.prod(self.shape)} numbers, got {list(input_shape)}"
-            )
-        return self.shape
-
-    def forward(self, params: Mapping[str, Any], x: Any, *, training: bool = False, rng: Any = None) -> Any:
-        return x.reshape((x.shape[0], *self.shape)), x.shape
-
-    def backward(self, dy: Any, cache: Any, out: Mapping[str, Any] | None = None) -> tuple[Any, Any]:
-        return dy.reshape(cache), {}
-
-    def jvp(self, dx: Any, cache: Any) -> Any:
-        return dx.reshape((dx.shape[0], *self.shape))
-
-
-class Flatten(Layer):
-    """Rows as vectors."""
-
-    def output_shape(self, input_shape: Shape) -> Shape:
-        return (math.prod(input_shape),)
-
-    def forward(self, params: Mapping[str, Any], x: Any, *, training: bool = False, rng: Any = None) -> Any:
-        return x.reshape((x.shape[0], math.prod(x.shape[1:]))), x.shape
-
-    def backward(self, dy: Any, cache: Any, out: Mapping[str, Any] | None = None) -> tuple[Any, Any]:
-        return dy.reshape(cache), {}
-
-    def jvp(self, dx: Any, cache: Any) -> Any:
-        return dx.reshape((dx.shape[0], math.prod(dx.shape[1:])))
 
 
 def _table(layers: Sequence[Layer], shapes: Sequence[Shape]) -> list[str]:
