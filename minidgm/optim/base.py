@@ -40,6 +40,7 @@ class Optimizer:
         Learning rate of the next step and of the last one.
     """
 
+    patience = 1  # times `cores.LONG` values before a second core is woken
     slots: tuple[str, ...] = ()  # names of the state arrays, each in the layout of the parameters
 
     def __init__(
@@ -75,7 +76,7 @@ class Optimizer:
         self._segments = self._split(params)
         self._layout = params.shapes
         if params.backend == "numpy":
-            self._cores = cores.available() if params.size >= cores.LONG else 1
+            self._cores = cores.available() if params.size >= self.patience * cores.LONG else 1
             block = min(BLOCK if self._cores == 1 else SHARED, -(-params.size // self._cores))
             self._scratch = get_xp(params.buffer).empty((self._cores, block), dtype=params.dtype)
         self._fast = self._on_host if params.backend == "numpy" else self._device_update(params.backend)
@@ -143,7 +144,7 @@ class Optimizer:
             mine = (state[cut] for state in states)
             self._host_update(p[cut], g[cut], *mine, rate, decay, scale, self._scratch[i])
 
-        cores.share(part, p.size, self._cores if p.size >= cores.LONG else 1)
+        cores.share(part, p.size, self._cores if p.size >= self.patience * cores.LONG else 1)
 
     def _host_update(self, p: Any, g: Any, *states_rate_decay_scale_scratch: Any) -> None:
         """Update a part of a stretch on one core, in passes as long as the scratch array."""

@@ -62,6 +62,7 @@ class SGD(Optimizer):
         if self.nesterov and self.momentum == 0.0:
             raise ValueError("nesterov=True needs a momentum in (0, 1), got 0")
         self.slots = ("velocity",) if self.momentum else ()
+        self.patience = 1 if self.momentum else 4  # two short passes are done before another core wakes
 
     def _plain_update(self, p: Any, g: Any, *rest: Any) -> None:
         *states, rate, decay, scale = rest
