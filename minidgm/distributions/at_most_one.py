@@ -6,11 +6,11 @@ import math
 from typing import Any
 
 from minidgm.backend import get_xp
-from minidgm.distributions.base import Distribution
+from minidgm.distributions.groups import Groups
 from minidgm.numerics import logsumexp
 
 
-class AtMostOne(Distribution):
+class AtMostOne(Groups):
     """Groups of ``k`` neighbouring columns with k + 1 states: one column on, or none.
 
     p(x_j = 1) = exp(a_j) / (1 + sum_l exp(a_l)) within a group: the softmax of its fields and of a zero for
@@ -30,15 +30,6 @@ class AtMostOne(Distribution):
     array([[0.3333, 0.3333, 0.3333, 0.3333, 0.3333, 0.3333]])
     """
 
-    def __init__(self, field: Any, k: int):
-        super().__init__(field)
-        if k < 1 or field.shape[-1] % k:
-            raise ValueError(f"{field.shape[-1]} columns do not divide into groups of {k}")
-        self.k = k
-
-    def _groups(self, x: Any) -> Any:
-        return get_xp(x).reshape(x, (*x.shape[:-1], x.shape[-1] // self.k, self.k))
-
     def cgf(self) -> Any:
         """log(1 + sum_j exp(a_j)) of each group, [n, d / k]."""
         xp = get_xp(self.field)
@@ -50,21 +41,6 @@ class AtMostOne(Distribution):
         """Log-probability of each column, [n, d]."""
         xp = get_xp(self.field)
         return xp.reshape(self._groups(self.field) - self.cgf()[..., None], self.field.shape)
-
-    @property
-    def mean(self) -> Any:
-        return get_xp(self.field).exp(self.log_mean)
-
-    @property
-    def variance(self) -> Any:
-        mean = self.mean
-        return mean * (1.0 - mean)
-
-    def mean_jvp(self, direction: Any) -> Any:
-        """The covariance of a group is diag(p) - p p^T."""
-        xp = get_xp(self.field, direction)
-        p, u = self._groups(self.mean), self._groups(direction)
-        return xp.reshape(p * (u - (p * u).sum(axis=-1, keepdims=True)), self.field.shape)
 
     @property
     def mode(self) -> Any:
@@ -82,9 +58,3 @@ class AtMostOne(Distribution):
         log_p = xp.sum(x * self.field, axis=-1) - xp.sum(self.cgf(), axis=-1)
         crowded = xp.any(xp.sum(self._groups(x), axis=-1) > 1.5, axis=-1)
         return xp.where(crowded, -math.inf, log_p)
-
-    def kl(self, other: Any) -> Any:
-        """KL(self, other) in nats, [n]; both of groups of one size."""
-        if getattr(other, "k", self.k) != self.k:
-            raise TypeError(f"KL from groups of {self.k} to groups of {other.k}: both must be of one size")
-        return super().kl(other)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from minidgm.backend import get_xp
-from minidgm.distributions.base import Distribution
+from minidgm.distributions.groups import Groups
 from minidgm.numerics import logsumexp
 
 
-class Categorical(Distribution):
+class Categorical(Groups):
     """One-hot groups of ``k`` neighbouring columns, each with softmax probabilities.
 
     Parameters
@@ -20,35 +20,13 @@ class Categorical(Distribution):
         States a group.
     """
 
-    def __init__(self, field: Any, k: int):
-        super().__init__(field)
-        if k < 1 or field.shape[-1] % k:
-            raise ValueError(f"{field.shape[-1]} columns do not divide into one-hot groups of {k}")
-        self.k = k
-
-    def _groups(self, x: Any) -> Any:
-        return get_xp(x).reshape(x, (*x.shape[:-1], x.shape[-1] // self.k, self.k))
+    groups_name = "one-hot groups"
 
     @property
     def log_mean(self) -> Any:
         """Log-probability of each state, [n, d]."""
         groups = self._groups(self.field)
         return get_xp(groups).reshape(groups - logsumexp(groups, axis=-1, keepdims=True), self.field.shape)
-
-    @property
-    def mean(self) -> Any:
-        return get_xp(self.field).exp(self.log_mean)
-
-    @property
-    def variance(self) -> Any:
-        mean = self.mean
-        return mean * (1.0 - mean)
-
-    def mean_jvp(self, direction: Any) -> Any:
-        """The covariance of a group is diag(p) - p p^T."""
-        xp = get_xp(self.field, direction)
-        p, u = self._groups(self.mean), self._groups(direction)
-        return xp.reshape(p * (u - (p * u).sum(axis=-1, keepdims=True)), self.field.shape)
 
     @property
     def mode(self) -> Any:
@@ -59,12 +37,6 @@ class Categorical(Distribution):
     def cgf(self) -> Any:
         """Log-partition of each group, [n, d / k]."""
         return logsumexp(self._groups(self.field), axis=-1)
-
-    def kl(self, other: Any) -> Any:
-        """KL(self, other) in nats, [n]; both of groups of one size."""
-        if getattr(other, "k", self.k) != self.k:
-            raise TypeError(f"KL from groups of {self.k} to groups of {other.k}: both must be of one size")
-        return super().kl(other)
 
     def sample(self, rng: Any, out: Any = None) -> Any:
         xp = get_xp(self.field)

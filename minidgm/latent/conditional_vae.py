@@ -15,7 +15,6 @@ x given y. One code decoded with every label shows one hand writing every digit.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,7 +27,7 @@ from minidgm.latent import nets
 from minidgm.latent.likelihoods import likelihood as as_likelihood
 from minidgm.latent.likelihoods import repeated
 from minidgm.latent.vae import N_LATENT, VAE
-from minidgm.training.labels import LabelledRows, one_hot, read_labels
+from minidgm.training.labels import label_beside, one_hot, read_labels
 
 
 class ConditionalVAE(VAE):
@@ -117,14 +116,7 @@ class ConditionalVAE(VAE):
 
     def prepare(self, data: Any) -> Any:
         """The data set with rows [x | y]."""
-        parts = {}
-        for part in ("train", "validation", "test"):
-            rows, labels = getattr(data, part), getattr(data, f"{part}_labels")
-            if labels is None:
-                raise DataError(f"{data.name}.{part} has no labels; {type(self).__name__} needs them")
-            known = read_labels(labels, len(rows), self.n_labels, what=f"{data.name}.{part}_labels")
-            parts[part] = LabelledRows(rows, known, self.n_labels)
-        return dataclasses.replace(data, **parts)
+        return label_beside(data, self.n_labels, type(self).__name__)
 
     def check_data(self, x: Any, what: str = "x") -> Any:
         """Return rows [x | y] on this model's device, or raise `DataError`."""
