@@ -216,7 +216,7 @@ def summarize(plan: settings.Settings, folder: runs.Run, history: Any) -> dict[s
 
 def measurements(plan: settings.Settings) -> list[Any]:
     """Return the callbacks that measure the model, and the one that stops when it no longer improves."""
-    from minidgm.cli.measure import Every, Likelihood
+    from minidgm.cli.recording import Every, Likelihood
     from minidgm.training import EarlyStopping, Validation
     from minidgm.training.data import source
 
