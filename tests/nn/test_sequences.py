@@ -21,9 +21,24 @@ def test_passes_agree_with_autograd(layer, shape, backend):
     check_everywhere(layer, shape, backend, atol=3e-5)
 
 
-@pytest.mark.parametrize("layer", ATTENTION, ids=repr)
-def test_attention_has_a_jvp(layer):
-    check_jvp(layer, (5, 4))
+@pytest.mark.parametrize("layer", RECURRENT + ATTENTION, ids=repr)
+@pytest.mark.parametrize("shape", [(5, 4), (1, 2)])
+def test_tangents_are_adjoint(layer, shape):
+    check_jvp(layer, shape)
+
+
+@pytest.mark.parametrize("layer", RECURRENT, ids=repr)
+def test_tangents_are_differences(layer):
+    params, x = parameters(layer, (5, 4)), numbers((3, 5, 4))
+    dx, eps = np.random.default_rng(5).normal(size=x.shape), 1e-6
+    found = layer.jvp(dx, layer.forward(params, x)[1])
+    above, below = (layer.forward(params, x + sign * eps * dx)[0] for sign in (1.0, -1.0))
+    np.testing.assert_allclose(found, (above - below) / (2.0 * eps), atol=1e-8)
+
+
+def test_symbols_have_no_tangent():
+    with pytest.raises(NotImplementedError, match="start the tangent behind the Embedding"):
+        nn.Embedding(3, 2).jvp(np.zeros((1, 1)), None)
 
 
 @pytest.mark.parametrize("layer", [*RECURRENT, nn.SelfAttention(2)], ids=repr)
