@@ -17,6 +17,7 @@ from minidgm.evaluation.mercer import (
 from minidgm.evaluation.mmd import mmd2, mmd2_between, mmd2_gradient, mmd2_linear
 from minidgm.evaluation.monitor import free_energy_gap, pseudo_likelihood, reconstruction_error
 from minidgm.evaluation.parzen import parzen
+from minidgm.evaluation.path_toy import PathToy
 from minidgm.evaluation.schedule import base_rate, linear_betas, published_betas
 from minidgm.evaluation.toy import BernoulliToy
 
@@ -28,6 +29,7 @@ __all__ = [
     "GaussianKernel",
     "GradientMoments",
     "MomentKernel",
+    "PathToy",
     "PolynomialKernel",
     "RationalQuadraticKernel",
     "acceptance_ratio",

@@ -14,16 +14,22 @@ draws divides V by k. Leave-one-out among k draws is D times the unbiased varian
     V = D^2 (mu_4 - v^2 (k - 3)/(k - 1)) / k,         mu_4 = v (1 - 3 v).
 
 Straight-through takes f'(b) = 2 (b - t) for the slope between the values, times ds/dtheta = v: its mean is
-2 v (s - t), off by v (2 s - 1), and its variance is 4 v^3.
+2 v (s - t), off by v (2 s - 1), and its variance is 4 v^3. Gumbel-softmax and REBAR take integrals over a
+line: `BernoulliToy.moments` has them all, from `minidgm.evaluation.toy_moments`.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
+
+import numpy as np
 
 from minidgm.arguments import count, real
 from minidgm.backend import Generator, get_xp
 from minidgm.boltzmann.units import Bernoulli
+from minidgm.evaluation.gradient_moments import GradientMoments
+from minidgm.evaluation.toy_moments import bit_moments
 from minidgm.model import Model
 from minidgm.numerics import sigmoid
 from minidgm.parameters import Parameters
@@ -159,6 +165,41 @@ class BernoulliToy(Model):
         s, t = sigmoid(self.params["theta"]), self.target
         return (1.0 - s) * (1.0 - t) ** 2 + s * t**2
 
+    def moments(self, objective: Any, name: str | None = None) -> GradientMoments:
+        """Exact mean and variance of an objective's estimate of one row, for one bit, in float64.
+
+        Parameters
+        ----------
+        objective : Reinforce, StraightThrough, GumbelSoftmax or Rebar
+        name : str, optional
+            By default the objective's ``repr``.
+
+        Raises
+        ------
+        ValueError
+            With more than one bit.
+        TypeError
+            For another objective.
+
+        Examples
+        --------
+        >>> from minidgm.objectives import GumbelSoftmax
+        >>> toy = BernoulliToy(0.45, dtype="float64")
+        >>> print(toy.moments(GumbelSoftmax(0.5), "Gumbel-softmax"))
+        Gumbel-softmax: bias 0.00354, variance 0.0142, signal-to-noise 0.18
+        """
+        self._one_bit()
+        theta = float(self.params["theta"][0])
+        mean, variance = bit_moments(theta, self.target, objective)
+        s = 1.0 / (1.0 + math.exp(-theta))
+        exact = s * (1.0 - s) * (1.0 - 2.0 * self.target)
+        found = np.array([[mean], [exact], [variance]])
+        return GradientMoments(repr(objective) if name is None else name, found[0], found[1], found[2])
+
+    def _one_bit(self) -> None:
+        if self.n_latent != 1:
+            raise ValueError(f"closed forms are those of one bit; this toy has n_bits={self.n_latent}")
+
     def variance(self, baseline: float | str | None = None, k: int = 1) -> Any:
         """Variance of the score-function estimate of one row, [n_bits], for one bit.
 
@@ -173,8 +214,7 @@ class BernoulliToy(Model):
         ValueError
             With more than one bit, where the signal of the others enters.
         """
-        if self.n_latent != 1:
-            raise ValueError(f"closed forms are those of one bit; this toy has n_bits={self.n_latent}")
+        self._one_bit()
         s = sigmoid(self.params["theta"])
         v, slope = s * (1.0 - s), 1.0 - 2.0 * self.target
         k = count("k", k, 2 if baseline == "leave_one_out" else 1)

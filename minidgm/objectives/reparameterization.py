@@ -46,13 +46,13 @@ class Collapse(UserWarning):
 class Watched(Objective):
     """Base of objectives that report active units, and warn when they fall below a tenth of the codes."""
 
-    needs: tuple[str, ...] = ("paths", "encode", "decode_backward")
+    needs: tuple[str, ...] = ("paths", "noise")
 
     def review(self, means: dict[str, float]) -> None:
         """Warn, once, where an epoch after the first ends with fewer than one unit in ten active."""
         self._state["epochs"] = self._state.get("epochs", 0) + 1
         active, n = means.get("active_units"), self._state.get("n_latent", 0)
-        if active is None or self._state["epochs"] < 2 or self._state.get("warned"):
+        if active is None or not n or self._state["epochs"] < 2 or self._state.get("warned"):
             return
         if active < max(1.0, 0.1 * n):
             self._state["warned"] = 1
