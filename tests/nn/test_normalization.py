@@ -105,6 +105,7 @@ INNER = [
     (nn.Conv2d(3, 2), (2, 3, 3)),
     (nn.ConvTranspose2d(3, 2, stride=2), (2, 2, 3)),
     (nn.Conv1d(3, 2, causal=True), (2, 4)),
+    (nn.ConvTranspose1d(3, 2), (2, 4)),
 ]
 
 
@@ -212,8 +213,9 @@ def test_pytorch_agrees():
         (nn.Dense(5), ("Linear", (4, 5)), 0, (4,)),
         (nn.Conv2d(5, 3), ("Conv2d", (4, 5, 3)), 0, (4, 5, 4)),
         (nn.ConvTranspose2d(5, 3), ("ConvTranspose2d", (4, 5, 3)), 1, (4, 3, 2)),
+        (nn.ConvTranspose1d(5, 3), ("ConvTranspose1d", (4, 5, 3)), 1, (4, 6)),
     ],
-    ids=["dense", "convolution", "transposed"],
+    ids=["dense", "convolution", "transposed", "transposed sequence"],
 )
 def test_pytorch_agrees_on_weights_in_other_coordinates(kind, ours, theirs, dim, shape):
     torch = pytest.importorskip("torch")
