@@ -35,7 +35,10 @@ from typing import Any
 
 import numpy as np
 
-from minidgm.objectives import GumbelSoftmax, Rebar, Reinforce, StraightThrough
+from minidgm.objectives.gumbel_softmax import GumbelSoftmax
+from minidgm.objectives.rebar import Rebar
+from minidgm.objectives.reinforce import Reinforce
+from minidgm.objectives.straight_through import StraightThrough
 
 __all__ = ["bit_moments"]
 
