@@ -58,6 +58,48 @@ def interleaved(jobs: Mapping[str, Callable[[], Any]], rounds: int = 5) -> dict[
     return seconds
 
 
+def contest(
+    name: str, products: Callable[[], Any], ours: Callable[[], Any], torch_job: Any, gpu: bool, rounds: int
+) -> list[dict[str, Any]]:
+    """Rows of one job done by this library and by PyTorch, eager and on a GPU compiled, beside its products.
+
+    ``torch_job(device, compiled=False)`` makes PyTorch's.
+    """
+    jobs = {"products": products, "minidgm": ours, "torch": torch_job("cuda" if gpu else "cpu")}
+    if gpu:
+        jobs["torch.compile"] = torch_job("cuda", compiled=True)
+    seconds = interleaved(jobs, rounds)
+    rows = [
+        {
+            "job": name,
+            "library": library,
+            "seconds": statistics.median(seconds[library]),
+            "x products": ratio(seconds, library, "products"),
+            "x minidgm": ratio(seconds, library, "minidgm"),
+        }
+        for library in jobs
+    ]
+    for row in rows:
+        print(row, flush=True)
+    return rows
+
+
+def torch_epoch(data: Any, batch: int, loss: Callable[[Any], Any], optimizer: Any) -> Callable[[], None]:
+    """An epoch of a loss by PyTorch's autograd, in shuffled batches."""
+    import torch
+
+    def run() -> None:
+        order = torch.randperm(len(data), device=data.device)
+        for start in range(0, len(data), batch):
+            optimizer.zero_grad()
+            loss(data[order[start : start + batch]]).backward()
+            optimizer.step()
+        if data.device.type != "cpu":
+            torch.cuda.synchronize()
+
+    return run
+
+
 def ratio(seconds: Mapping[str, Sequence[float]], job: str, reference: str) -> float:
     """Median over the rounds of the time of ``job`` over the time of ``reference`` in the same round."""
     return statistics.median(a / b for a, b in zip(seconds[job], seconds[reference], strict=True))

@@ -12,12 +12,13 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "18")
 
 import numpy as np
-from common import interleaved, ratio, write
+from common import contest, torch_epoch, write
 
 from minidgm import SigmoidBeliefNet, optim, training
 from minidgm.backend import asarray, namespace, synchronize
@@ -95,18 +96,7 @@ def torch_job(X: Any, k: int, device: str, compiled: bool = False) -> Callable[[
         sleep = bits(top, dream @ p["R"] + p["r1"])
         return -(share * (log_p + 0.5 * log_q)).sum(0).mean() - 0.5 * sleep.mean()
 
-    loss = torch.compile(loss) if compiled else loss
-
-    def run() -> None:
-        order = torch.randperm(len(data), device=device)
-        for start in range(0, len(data), BATCH):
-            adam.zero_grad()
-            loss(data[order[start : start + BATCH]]).backward()
-            adam.step()
-        if device != "cpu":
-            torch.cuda.synchronize()
-
-    return run
+    return torch_epoch(data, BATCH, torch.compile(loss) if compiled else loss, adam)
 
 
 def main() -> None:
@@ -122,23 +112,9 @@ def main() -> None:
     backend, gpu = args.backend, args.backend == "cupy"
     host = (np.random.default_rng(0).random((args.rows, N_VISIBLE)) < 0.3).astype(np.float32)
     X = asarray(host, backend)
-    jobs = {"products": products(X, args.k, backend), "minidgm": ours(X, args.k, backend)}
-    jobs["torch"] = torch_job(X, args.k, "cuda" if gpu else "cpu")
-    if gpu:
-        jobs["torch.compile"] = torch_job(X, args.k, "cuda", compiled=True)
-    seconds = interleaved(jobs, args.rounds)
-    rows = [
-        {
-            "job": f"an epoch of reweighted wake-sleep, k = {args.k}, batch {BATCH}",
-            "library": name,
-            "seconds": float(np.median(seconds[name])),
-            "x products": ratio(seconds, name, "products"),
-            "x minidgm": ratio(seconds, name, "minidgm"),
-        }
-        for name in jobs
-    ]
-    for row in rows:
-        print(row, flush=True)
+    name = f"an epoch of reweighted wake-sleep, k = {args.k}, batch {BATCH}"
+    floor, mine = products(X, args.k, backend), ours(X, args.k, backend)
+    rows = contest(name, floor, mine, partial(torch_job, X, args.k), gpu, args.rounds)
     settings = {
         "rows": args.rows,
         "shape": [N_VISIBLE, N_HIDDEN],

@@ -12,12 +12,13 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "18")
 
 import numpy as np
-from common import interleaved, ratio, write
+from common import contest, torch_epoch, write
 
 from minidgm import VAE, optim, training
 from minidgm.backend import asarray, namespace, synchronize
@@ -80,18 +81,7 @@ def torch_job(X: Any, batch: int, device: str, compiled: bool = False) -> Callab
         kl = 0.5 * (mean * mean + log_variance.exp() - 1.0 - log_variance).sum()
         return (miss + kl) / len(x)
 
-    loss = torch.compile(loss) if compiled else loss
-
-    def run() -> None:
-        order = torch.randperm(len(data), device=device)
-        for start in range(0, len(data), batch):
-            adam.zero_grad()
-            loss(data[order[start : start + batch]]).backward()
-            adam.step()
-        if device != "cpu":
-            torch.cuda.synchronize()
-
-    return run
+    return torch_epoch(data, batch, torch.compile(loss) if compiled else loss, adam)
 
 
 def main() -> None:
@@ -106,24 +96,11 @@ def main() -> None:
     backend, gpu = args.backend, args.backend == "cupy"
     host = (np.random.default_rng(0).random((args.rows, N_VISIBLE)) < 0.3).astype(np.float32)
     X = asarray(host, backend)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for batch in (100, 1000):
-        jobs = {"products": products(X, batch, backend), "minidgm": ours(X, batch, backend)}
-        jobs["torch"] = torch_job(X, batch, "cuda" if gpu else "cpu")
-        if gpu:
-            jobs["torch.compile"] = torch_job(X, batch, "cuda", compiled=True)
-        seconds = interleaved(jobs, args.rounds)
-        for name in jobs:
-            rows.append(
-                {
-                    "job": f"an epoch of Adam, batch {batch}",
-                    "library": name,
-                    "seconds": float(np.median(seconds[name])),
-                    "x products": ratio(seconds, name, "products"),
-                    "x minidgm": ratio(seconds, name, "minidgm"),
-                }
-            )
-            print(rows[-1], flush=True)
+        floor, mine = products(X, batch, backend), ours(X, batch, backend)
+        theirs = partial(torch_job, X, batch)
+        rows += contest(f"an epoch of Adam, batch {batch}", floor, mine, theirs, gpu, args.rounds)
     settings = {
         "rows": args.rows,
         "shape": [N_VISIBLE, N_HIDDEN, N_LATENT],
