@@ -1,24 +1,27 @@
 """Fine-tuned MNIST classifiers: weights learned without labels against random ones, by number of labels.
 
-    python benchmarks/published/fine_tuning.py [--quick | --full] [--pretrained FILE] [--features NAME=FILE]
+    python benchmarks/published/fine_tuning.py [--quick | --full] [--pretrained FILE] [--dbm FILE]
 
 A deep belief network 784-500-500-500 learns the 60,000 training images greedily, without labels, by sparse
 CD-1. Its recognition net, or that of its first layer alone (an RBM), is the start of a classifier that is
 fine-tuned by back-propagation on 100, 1,000, 10,000 or all labels; the other starts are random weights of the
 same two shapes.
 
-**Settings** are chosen for every start alike: the learning rate of SGD out of four and the epoch out of a
-grid, by accuracy on 10,000 training images that no start sees the labels of; with 60,000 labels, by training
-on 50,000 of them first. Labels are balanced random subsets of the 50,000; figures for 100 and 1,000 labels
-are means over five subsets. Every accuracy in the table is on the 10,000 test images, looked at once.
+**Settings** are chosen for every start alike: the learning rate of SGD out of four (then a third of the
+lowest, for as long as the lowest is best) and the epoch out of a grid, by accuracy on 10,000 training images
+that no start sees the labels of; with 60,000 labels, by training on 50,000 of them first. Labels are balanced
+random subsets of the 50,000; figures for 100 and 1,000 labels are means over five subsets. Every accuracy in
+the table is on the 10,000 test images, looked at once.
 
-``--features NAME=FILE`` adds another start, such as a deep Boltzmann machine's layers, from the arrays
-W1, b1, W2, b2 ... of a .npz file. ``--labels`` runs a part; lines of other numbers of labels are kept.
+``--dbm FILE`` adds the net of a deep Boltzmann machine, such as ``mnist_dbm.py`` leaves: it reads the image
+and the mean field of the second layer (`DBM.features`, `DBM.to_mlp`). ``--labels`` and ``--starts`` run a
+part; the other lines are kept.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import time
 from pathlib import Path
@@ -27,13 +30,14 @@ from typing import Any
 import numpy as np
 from common import RESULTS, write
 
-from minidgm import DBN, SigmoidClassifier, datasets
+from minidgm import DBM, DBN, SigmoidClassifier, datasets
 from minidgm.objectives import ContrastiveDivergence, DiscriminativeLikelihood
 from minidgm.optim import SGD, Linear
 from minidgm.training import Callback
 
 SIZES = (784, 500, 500, 500)
 RATES = (0.03, 0.1, 0.3, 1.0)
+LOWEST = 0.001
 MOMENTUM = 0.9
 # Number of labels: epochs, batch size, subsets to average over, epochs that are looked at.
 RUNS = {
@@ -85,13 +89,16 @@ def tune(make: Any, n: int, data: Any, rates: tuple[float, ...]) -> tuple[float,
     """Rate and epoch of the best validation accuracy on the first subset, and the best of each rate."""
     epochs, batch, _, looked = RUNS[n]
     rows = subset(data.train_labels, min(n, 50_000), 0)
-    best = {}
-    for rate in rates:
+    best, ahead = {}, list(rates)
+    while ahead:
+        rate = ahead.pop()
         curve = Curve(looked, {"validation": (data.validation, data.validation_labels)})
         fine_tune(make(0), data.train[rows], data.train_labels[rows], rate, epochs, batch, 0, curve)
         best[rate] = max((value, -epoch) for epoch, value in curve.found["validation"].items())
+        if not ahead and rate == max(best, key=lambda r: best[r]) and rate > LOWEST:
+            ahead = [rate / 3]
     rate = max(best, key=lambda r: best[r])
-    return rate, -best[rate][1], {r: value for r, (value, _) in best.items()}
+    return rate, -best[rate][1], {r: best[r][0] for r in sorted(best)}
 
 
 def fine_tune(
@@ -129,7 +136,7 @@ def compare(name: str, make: Any, n: int, data: Any, rates: tuple[float, ...]) -
         "start": name,
         "test accuracy (%)": round(float(np.mean(accuracies)), 2),
         "standard error": round(float(np.std(accuracies, ddof=1) / repeats**0.5), 2) if repeats > 1 else None,
-        "learning rate": rate,
+        "learning rate": round(rate, 5),
         "epochs": epoch,
         "validation by rate (%)": " ".join(f"{100 * value:.1f}" for value in seen.values()),
         "seconds": round(time.perf_counter() - start, 1),
@@ -138,36 +145,38 @@ def compare(name: str, make: Any, n: int, data: Any, rates: tuple[float, ...]) -
     return row
 
 
-def starts_of(dbn: DBN, features: list[str]) -> dict[str, Any]:
-    """Functions of a seed that make a classifier: random, from the RBM, from the network, from files."""
+def starts_of(dbn: DBN) -> dict[str, Any]:
+    """Functions of a seed that make a classifier: random, from the RBM, from the network."""
 
     def from_layers(layers: Any) -> Any:
         return lambda seed: SigmoidClassifier.from_layers(layers, 10, "bernoulli", seed=seed)
 
     layers = dbn.upward_layers()
-    found: dict[str, Any] = {
+    return {
         "random, 1 layer": lambda seed: SigmoidClassifier(SIZES[:2], 10, seed=seed),
         "random, 3 layers": lambda seed: SigmoidClassifier(SIZES, 10, seed=seed),
         "RBM": from_layers(layers[:1]),
         "DBN": from_layers(layers),
     }
-    for item in features:
-        name, _, path = item.partition("=")
-        arrays = np.load(path)
-        depth = sum(key.startswith("W") for key in arrays)
-        found[name] = from_layers([(arrays[f"W{k}"], arrays[f"b{k}"]) for k in range(1, depth + 1)])
-    return found
 
 
-def kept(name: str, settings: dict[str, Any], labels: list[int]) -> list[dict[str, Any]]:
-    """Lines of an earlier run of the same settings for other numbers of labels."""
+def seen_by(dbm: DBM, data: Any) -> Any:
+    """The data with what the machine's net reads instead of images."""
+    X = {part: dbm.features(getattr(data, part)) for part in ("train", "validation", "test")}
+    return dataclasses.replace(data, **X)
+
+
+def kept(name: str, settings: dict[str, Any], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Lines of an earlier run of the same settings, but for those that are replaced by ``rows``."""
     path = RESULTS / f"{name}.json"
     if not path.exists():
         return []
     record = json.loads(path.read_text())
     same = record["settings"] == json.loads(json.dumps(settings))
     lines = [row for row in record["rows"] if same and "learning rate" in row]
-    return [row for row in lines if row["labels"] not in labels and row["learning rate"] is not None]
+    new = [(row["labels"], row["start"]) for row in rows]
+    lines = [row for row in lines if (row["labels"], row["start"]) not in new]
+    return [row for row in lines if row["learning rate"] is not None]
 
 
 def gains(rows: list[dict[str, Any]]) -> list[dict[str, object]]:
@@ -198,7 +207,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=10, help="of pretraining, each layer (10)")
     parser.add_argument("--labels", type=int, nargs="*", default=list(RUNS), choices=list(RUNS))
     parser.add_argument("--pretrained", help="file of the network: read if it is there, else written")
-    parser.add_argument("--features", nargs="*", default=[], metavar="NAME=FILE")
+    parser.add_argument("--dbm", metavar="FILE", help="a saved DBM, another start")
+    parser.add_argument("--starts", nargs="*", default=None, help="those to run; all by default")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--name", default="fine-tuning")
     args = parser.parse_args()
@@ -214,8 +224,12 @@ def main() -> None:
     labels = [n for n in args.labels if n <= 1_000] if args.quick else args.labels
     if args.quick:
         RUNS.update({n: (*RUNS[n][:2], 1, RUNS[n][3]) for n in labels})
-    starts = starts_of(dbn, args.features)
-    rows = [compare(name, make, n, data, RATES) for n in labels for name, make in starts.items()]
+    starts = {name: (make, data) for name, make in starts_of(dbn).items()}
+    if args.dbm:
+        dbm = DBM.load(args.dbm)
+        starts["DBM"] = (lambda seed: dbm.to_mlp(10), seen_by(dbm, data))
+    names = list(starts) if args.starts is None else args.starts
+    rows = [compare(name, starts[name][0], n, starts[name][1], RATES) for n in labels for name in names]
     settings: dict[str, Any] = {
         "sizes": SIZES,
         "pretraining": "CD-1, sparsity 0.1, SGD 0.1 to 0.01, momentum 0.9, grey levels as probabilities",
@@ -223,7 +237,8 @@ def main() -> None:
         "fine-tuning": "SGD, momentum 0.9; rate and epoch by accuracy on 10,000 validation images",
         "seed": args.seed,
     }
-    rows = kept(args.name, settings, labels) + rows
+    rows = kept(args.name, settings, rows) + rows
+    rows.sort(key=lambda row: row["labels"])
     write(args.name, rows + gains(rows), settings)
 
 

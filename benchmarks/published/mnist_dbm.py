@@ -105,9 +105,11 @@ def main() -> None:
     model = DBM(args.sizes, centered=not args.uncentered, backend=args.backend, seed=args.seed)
     model.initialize(train)
     record = train_on(model, train, test, args, folder)
-    if record is None or args.no_evaluation:
+    if record is None:
         return
     model.save(folder / "model.safetensors")
+    if args.no_evaluation:
+        return
     row = bound(model, train, test, args.betas, args.chains, args.seed)
     states = model.sample(100, args.seed, steps=1000, init=test[:100])
     picture = model.reconstruct(states)
