@@ -157,6 +157,25 @@ class PathToy(Model):
             return np.array([2.0 * (m - self.target) * m + v, -2.0 * (m - self.target) * m - 2.0 * v])
         return np.array([2.0 * (m - self.target), v if self.name == "normal" else 2.0 * v])
 
+    def outcomes(self, objective: Any) -> tuple[Any, Any]:
+        """Estimates of one draw at the nodes of a quadrature, [m, 2], and the nodes' probabilities [m].
+
+        Raises
+        ------
+        TypeError
+            For objectives other than Reparameterization, and Reinforce with a constant baseline or none.
+        """
+        y = np.asarray(to_numpy(self.params["y"]), dtype=np.float64)
+        noise, masses = _grid(self.name)
+        q = self.family(np.tile(y, (len(noise), 1)))
+        z = q.at(noise[None, :, None])
+        if isinstance(objective, Reparameterization):
+            return q.path_backward(z, 2.0 * (z - self.target)), masses
+        if _fixed(objective):  # its signal is -f, and so is its baseline
+            signal = (z - self.target) ** 2 + float(objective.baseline or 0.0)
+            return q.log_backward(z, signal)[1], masses
+        raise TypeError(f"{objective!r} has no closed form here; pass Reparameterization or Reinforce(c)")
+
     def moments(self, objective: Any, name: str | None = None) -> GradientMoments:
         """Exact mean and variance of an objective's estimate of one row, by quadrature, in float64.
 
@@ -172,17 +191,8 @@ class PathToy(Model):
         TypeError
             For another objective or baseline.
         """
-        y = np.asarray(to_numpy(self.params["y"]), dtype=np.float64)
-        noise, masses = _grid(self.name)
-        q = self.family(np.tile(y, (len(noise), 1)))
-        z = q.at(noise[None, :, None])
-        if isinstance(objective, Reparameterization):
-            g, k = q.path_backward(z, 2.0 * (z - self.target)), objective.n_samples
-        elif _fixed(objective):  # its signal is -f, and so is its baseline
-            signal = (z - self.target) ** 2 + float(objective.baseline or 0.0)
-            g, k = q.log_backward(z, signal)[1], objective.k
-        else:
-            raise TypeError(f"{objective!r} has no closed form here; pass Reparameterization or Reinforce(c)")
+        g, masses = self.outcomes(objective)
+        k = objective.n_samples if isinstance(objective, Reparameterization) else objective.k
         mean = masses @ g
         variance = masses @ (g - mean) ** 2 / k
         name = repr(objective) if name is None else name
