@@ -29,6 +29,7 @@ KINDS = {
     "discriminative": lambda alpha: objectives.DiscriminativeLikelihood(),
     "hybrid": lambda alpha: objectives.HybridLikelihood(alpha=alpha),
 }
+SCHEDULES = {"constant": lambda rate: rate, "cosine": schedules.Cosine}
 
 
 class KeepBest:
@@ -46,7 +47,9 @@ class KeepBest:
             self.best = model.params.buffer.copy()
 
 
-def run(kind: str, data: Any, epochs: int, rate: float, alpha: float, seed: int) -> dict[str, Any]:
+def run(
+    kind: str, data: Any, epochs: int, rate: float, schedule: str, batch: int, alpha: float, seed: int
+) -> dict[str, Any]:
     model = DiscriminativeRBM(784, 500, n_classes=10, seed=seed)
     keep = KeepBest(data)
     start = time.perf_counter()
@@ -54,9 +57,9 @@ def run(kind: str, data: Any, epochs: int, rate: float, alpha: float, seed: int)
         data.train,
         data.train_labels,
         objective=KINDS[kind](alpha),
-        optimizer=optim.Momentum(schedules.Cosine(rate), 0.9),
+        optimizer=optim.Momentum(SCHEDULES[schedule](rate), 0.9),
         epochs=epochs,
-        batch_size=100,
+        batch_size=batch,
         callbacks=[keep],
         seed=seed,
     )
@@ -67,6 +70,8 @@ def run(kind: str, data: Any, epochs: int, rate: float, alpha: float, seed: int)
         "training": kind,
         "alpha": alpha if kind == "hybrid" else None,
         "learning rate": rate,
+        "schedule": schedule,
+        "batch": batch,
         "epochs": epochs,
         "seed": seed,
         "best epoch (validation)": 1 + keep.errors.index(best),
@@ -81,8 +86,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS))
-    parser.add_argument("--epochs", type=int, default=40)
-    parser.add_argument("--rate", type=float, default=0.1)
+    parser.add_argument("--epochs", type=int, default=32)
+    parser.add_argument("--rate", type=float, default=0.05)
+    parser.add_argument("--schedule", choices=list(SCHEDULES), default="cosine")
+    parser.add_argument("--batch", type=int, default=50)
     parser.add_argument("--alpha", type=float, default=0.01)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--full", action="store_true", help="200 epochs, seeds 0, 1 and 2")
@@ -92,12 +99,12 @@ def main() -> None:
     settings = {
         "data": "MNIST gray levels in [0, 1]; 50,000 train, 10,000 validation, 10,000 test",
         "model": "DiscriminativeRBM 784-500-10, float32",
-        "optimizer": "momentum 0.9, cosine from the learning rate to 0, batch 100",
-        "selection": "epoch, learning rate and alpha by the validation error; test error measured once a run",
+        "optimizer": "momentum 0.9; cosine: from the learning rate to 0",
+        "selection": "epoch, learning rate, schedule, batch and alpha by the validation error; test error measured once a run",
     }
     for seed in seeds:
         for kind in args.kinds:
-            row = run(kind, data, epochs, args.rate, args.alpha, seed)
+            row = run(kind, data, epochs, args.rate, args.schedule, args.batch, args.alpha, seed)
             write(NAME, merged(row), settings)
 
 
@@ -105,7 +112,7 @@ def merged(row: dict[str, Any]) -> list[dict[str, Any]]:
     """The kept rows and this one, which replaces an earlier one of the same settings."""
     file = RESULTS / f"{NAME}.json"
     rows = json.loads(file.read_text())["rows"] if file.exists() else []
-    same = ("training", "alpha", "learning rate", "epochs", "seed")
+    same = ("training", "alpha", "learning rate", "schedule", "batch", "epochs", "seed")
     others = [r for r in rows if any(r.get(key) != row[key] for key in same)]
     order = list(KINDS)
     return sorted([*others, row], key=lambda r: (order.index(r["training"]), r["alpha"] or 0.0, r["seed"]))
