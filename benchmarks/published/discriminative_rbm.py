@@ -100,7 +100,8 @@ def main() -> None:
         "data": "MNIST gray levels in [0, 1]; 50,000 train, 10,000 validation, 10,000 test",
         "model": "DiscriminativeRBM 784-500-10, float32",
         "optimizer": "momentum 0.9; cosine: from the learning rate to 0",
-        "selection": "epoch, learning rate, schedule, batch and alpha by the validation error; test error measured once a run",
+        "selection": "epoch, learning rate, schedule, batch and alpha by the validation error; test error "
+        "measured once a run",
     }
     for seed in seeds:
         for kind in args.kinds:
