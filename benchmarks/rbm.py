@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 # How long OpenBLAS's idle threads spin (2^18 cycles, not 2^26), for every job; read when NumPy is loaded.
-# It was set to see whether spinning explains slow runs. It does not explain all of them: see README.md.
+# That is 0.1 ms: they sleep when the next job's turn begins. What makes runs slow is another matter: README.
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "18")
 
 import numpy as np
