@@ -6,7 +6,7 @@ The layers of a small DCGAN on images 3 x 32 x 32: filters of 4 x 4 with stride 
 or double the image, 64, 128 and 256 channels, float32. ``forward`` keeps what the backward pass needs;
 ``backward`` makes the gradients of the input, the filters and the biases. ``products`` is the floor: the same
 sums as one matrix product each, without the windows. ``net`` runs the three layers of the discriminator or
-the generator in a row. Ratios are medians over interleaved rounds.
+the generator in a row. Ratios are medians over interleaved rounds; ``x torch`` is our time over PyTorch's.
 
 Set OMP_NUM_THREADS and OPENBLAS_NUM_THREADS alike. PyTorch's convolutions use the widest vectors that the
 processor has; so does NumPy's OpenBLAS unless OPENBLAS_CORETYPE names an older processor, which the settings
