@@ -21,7 +21,7 @@ os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "18")
 import numpy as np
 from common import ratio, write
 
-from minidgm.optim import Adam, cores
+from minidgm.optim import Adam
 from minidgm.parameters import Parameters
 
 RATE = 1e-3
@@ -86,7 +86,7 @@ def main() -> None:
         "dtype": "float32",
         "rounds": args.rounds,
         "steps": args.steps,
-        "cores": cores.available(),
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS"),
         "OPENBLAS_THREAD_TIMEOUT": os.environ["OPENBLAS_THREAD_TIMEOUT"],
     }
     if not args.dry:
