@@ -6,7 +6,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from minidgm.backend import asarray, to_numpy
@@ -27,6 +27,9 @@ extent = st.tuples(
     chunk=st.sampled_from([1, 200, 2**20]),
     last=st.booleans(),
     seed=st.integers(0, 2**32 - 1),
+)
+@example(  # two pixels of a stride as one run, and a pixel that no window sees
+    down=(2, 1, 1, 0, 0), across=(2, 2, 1, 0, 0), spare=(0, 1), groups=1, n=3, chunk=1, last=True, seed=0
 )
 @settings(max_examples=20)
 def test_fast_sums_equal_the_ones_to_read(backend, down, across, spare, groups, n, chunk, last, seed):
