@@ -32,8 +32,7 @@ class PathFullNormal(PathDistribution):
 
     def __init__(self, y: Any):
         super().__init__(y)
-        d = round((math.sqrt(9.0 + 8.0 * y.shape[1]) - 3.0) / 2.0)
-        self._d, xp = d, get_xp(y)
+        xp, d = get_xp(y), self.d
         rows, columns = np.tril_indices(d, -1)
         place = np.full((d, d), 2 * d + len(rows))  # a column of zeros, appended
         place[rows, columns] = 2 * d + np.arange(len(rows))
@@ -47,6 +46,10 @@ class PathFullNormal(PathDistribution):
     def outputs(d: int) -> int:
         """d (d + 3)/2."""
         return d * (d + 3) // 2
+
+    @staticmethod
+    def columns(size: int) -> int:
+        return (math.isqrt(9 + 8 * size) - 3) // 2
 
     @property
     def mean(self) -> Any:
@@ -79,7 +82,7 @@ class PathFullNormal(PathDistribution):
     def _packed(self, in_mean: Any, in_factor: Any, less: Any = 0.0) -> Any:
         """Derivatives in mu and L as those in y."""
         xp = get_xp(self.y)
-        diagonal = xp.sum(in_factor * self.factor * xp.eye(self._d, dtype=self.y.dtype), axis=2) - less
+        diagonal = xp.sum(in_factor * self.factor * xp.eye(self.d, dtype=self.y.dtype), axis=2) - less
         return joined(in_mean, diagonal, in_factor[:, self._rows, self._columns])
 
     def path_backward(self, z: Any, g: Any) -> Any:

@@ -34,7 +34,7 @@ class PathGamma(PathDistribution):
     def __init__(self, y: Any, prior_shape: float = 1.0):
         super().__init__(y)
         self.prior_shape = real("prior_shape", prior_shape, positive=True)
-        xp, d = get_xp(y), y.shape[1] // 2
+        xp, d = get_xp(y), self.d
         self._log_rate = y[:, d:]
         self.shape, self.rate = xp.exp(y[:, :d]), xp.exp(y[:, d:])
         self._tiny = 1e-37 if str(y.dtype) == "float32" else 1e-300

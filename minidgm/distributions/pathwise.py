@@ -30,6 +30,7 @@ import math
 from typing import Any
 
 from minidgm.backend import get_xp
+from minidgm.errors import IntractableError
 from minidgm.numerics import softplus
 
 __all__ = ["PathDistribution", "PathLogistic", "PathNormal"]
@@ -44,6 +45,8 @@ class PathDistribution:
     Attributes
     ----------
     y : array [n, outputs(d)]
+    d : int
+        Columns of a draw.
     closed : bool
         Whether the divergence from the prior is known.
     positive : bool
@@ -54,7 +57,12 @@ class PathDistribution:
     positive = False
 
     def __init__(self, y: Any):
-        self.y = y
+        self.y, self.d = y, self.columns(y.shape[1])
+        if self.outputs(self.d) != y.shape[1]:
+            raise ValueError(
+                f"y has {y.shape[1]} numbers a row; {type(self).__name__} of {self.d} columns takes "
+                f"{self.outputs(self.d)}, of {self.d + 1} it takes {self.outputs(self.d + 1)}"
+            )
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}{tuple(self.y.shape)}"
@@ -63,6 +71,11 @@ class PathDistribution:
     def outputs(d: int) -> int:
         """Length of a row of y for d columns."""
         return 2 * d
+
+    @staticmethod
+    def columns(size: int) -> int:
+        """The most columns for which a row of y of this length has numbers enough: `outputs`, inverted."""
+        return size // 2
 
     @property
     def mean(self) -> Any:
@@ -124,15 +137,24 @@ class PathDistribution:
         return type(self)(y)
 
     def kl_terms(self) -> Any:
-        """KL from the prior by column, [n, d], nats; traceable. Only where ``closed``."""
-        raise NotImplementedError
+        """KL from the prior by column, [n, d], nats; traceable.
+
+        Raises
+        ------
+        IntractableError
+            Unless ``closed``.
+        """
+        raise IntractableError(
+            f"{type(self).__name__} has no divergence in closed form; average log_terms(z) - "
+            "log_prior_terms(z) over draws z"
+        )
 
     def kl(self) -> Any:
-        """KL from the prior, [n], exact, nats; traceable. Only where ``closed``."""
+        """KL from the prior, [n], exact, nats; traceable; raises as `kl_terms` does."""
         return get_xp(self.y).sum(self.kl_terms(), axis=-1)
 
     def kl_backward(self, c: Any) -> Any:
-        """Derivative of sum c kl_terms in y for c [n, d], shape of y."""
+        """Derivative of sum c kl_terms in y for c [n, d], shape of y; only where ``closed``."""
         raise NotImplementedError
 
 
@@ -150,8 +172,7 @@ class PathNormal(PathDistribution):
 
     def __init__(self, y: Any):
         super().__init__(y)
-        d = y.shape[1] // 2
-        self._mean, self._log_variance = y[:, :d], y[:, d:]
+        self._mean, self._log_variance = y[:, : self.d], y[:, self.d :]
 
     @property
     def mean(self) -> Any:
@@ -197,8 +218,7 @@ class PathLogistic(PathDistribution):
 
     def __init__(self, y: Any):
         super().__init__(y)
-        d = y.shape[1] // 2
-        self._location, self._log_scale = y[:, :d], y[:, d:]
+        self._location, self._log_scale = y[:, : self.d], y[:, self.d :]
 
     @property
     def mean(self) -> Any:

@@ -54,13 +54,13 @@ def family_of(name: str) -> tuple[Any, Callable[[Any], Any]]:
     >>> family_of("gamma(0.3)")[0].__name__
     'PathGamma'
     """
-    found = re.fullmatch(r"gamma\(([0-9.eE+-]+)\)", str(name))
-    if found:
-        shape = real("the prior_shape a_0", float(found[1]), positive=True)
-        return distributions.PathGamma, partial(distributions.PathGamma, prior_shape=shape)
-    if name not in FAMILIES:
+    if name in FAMILIES:
+        return FAMILIES[name], FAMILIES[name]
+    found = re.fullmatch(r"gamma\(([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\)", str(name))
+    if not found:
         raise unknown("family of codes", name, (*FAMILIES, "gamma(a_0)"))
-    return FAMILIES[name], FAMILIES[name]
+    shape = real("the prior_shape a_0", float(found[1]), positive=True)
+    return distributions.PathGamma, partial(distributions.PathGamma, prior_shape=shape)
 
 
 class FamilyVAE(VAE):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 from scipy.special import digamma, gammainc, gammaincc, gammaincinv, gammaln
 
-from minidgm import Generator
+from minidgm import Generator, IntractableError
 from minidgm.backend import asarray, to_numpy
 from minidgm.checks.exhaustive import Replay
 from minidgm.distributions import PathFullNormal, PathGamma, PathLogistic, PathNormal
@@ -185,3 +185,18 @@ def test_devices_and_precisions_agree(name, backend):
 def test_a_prior_shape_is_positive():
     with pytest.raises(ValueError, match="prior_shape"):
         PathGamma(np.zeros((1, 2)), 0.0)
+
+
+@pytest.mark.parametrize("name", sorted(FAMILIES))
+@pytest.mark.parametrize("d", [1, 2, 7])
+def test_numbers_of_no_whole_column_are_refused(name, d):
+    family = FAMILIES[name]
+    size = drawn(name, d)[1].shape[1]
+    assert family(np.zeros((1, size))).d == d
+    with pytest.raises(ValueError, match=rf"y has {size + 1} numbers a row; .* of {d} columns takes {size}"):
+        family(np.zeros((1, size + 1)))
+
+
+def test_a_divergence_without_a_closed_form_says_what_to_average():
+    with pytest.raises(IntractableError, match=r"average log_terms\(z\)"):
+        PathLogistic(np.zeros((1, 2))).kl()

@@ -170,6 +170,8 @@ def test_bad_input_says_what_to_do():
     for arguments, message in (
         ((*layers, 2, "cauchy"), "unknown family of codes 'cauchy'.*gamma"),
         ((*layers, 2, "gamma(0)"), "prior_shape"),
+        ((*layers, 2, "gamma(e)"), r"unknown family of codes 'gamma\(e\)'"),
+        ((*layers, 2, "gamma(-.5e0)"), "prior_shape"),
         ((*layers, 2, "full"), r"(?s)\[4\], expected \[5\], the numbers of 2 codes of family.*decoder"),
     ):
         with pytest.raises(ValueError, match=message):
