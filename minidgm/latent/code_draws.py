@@ -1,4 +1,4 @@
-"""Draws of discrete codes from nets: `minidgm.latent.directed.Draws`, nothing computed twice."""
+"""Discrete codes from nets: draws with nothing computed twice, and gradients out of two backward passes."""
 
 from __future__ import annotations
 
@@ -32,3 +32,38 @@ class CodeDraws(Draws):
         mean = self.model.latent.mean(self.field)
         drawn = (weights[:, :, None] * self.z).sum(axis=0)
         return self._pull(drawn - weights.sum(axis=0)[:, None] * mean, out)
+
+
+class CodeGradients:
+    """Gradients of a model with ``log_joint_back`` and ``latent_field_back``; a base of it."""
+
+    latent: Any
+    log_joint_back: Any
+    latent_field_back: Any
+
+    def log_joint_gradient(self, x: Any, z: Any, weights: Any = None, out: Any = None) -> Any:
+        """sum_i w_i d log p(x_i, z_i)/dtheta for any signed weights [n]; zero for the encoder."""
+        return self.log_joint_back(x, z)[1](_rows(x, weights), out)[0]
+
+    def log_joint_slopes(self, x: Any, z: Any, weights: Any = None, out: Any = None) -> tuple[Any, Any]:
+        """log p(x, z) [n], and w d log p(x, z)/dz [n, n_latent]; sum w d log p/dtheta goes into ``out``."""
+        log_p, backward = self.log_joint_back(x, z)
+        return log_p, backward(_rows(x, weights), out, slopes=True)[1]
+
+    def log_joint_input_gradient(self, x: Any, z: Any) -> Any:
+        """d log p(x, z)/dz, [n, n_latent], also between the codes."""
+        return self.log_joint_slopes(x, z)[1]
+
+    def latent_field_gradient(self, x: Any, d: Any, out: Any = None) -> Any:
+        """sum_i d_i . da_i/dtheta for d [n, n_latent]; zero but for the encoder."""
+        return self.latent_field_back(x)[1](d, out)
+
+    def log_recognition_gradient(self, x: Any, z: Any, weights: Any = None, out: Any = None) -> Any:
+        """sum_i w_i d log q(z_i | x_i)/dtheta for any signed weights [n]: fields get w (z - m)."""
+        a, backward = self.latent_field_back(x)
+        return backward(_rows(x, weights)[:, None] * (z - self.latent.mean(a)), out)
+
+
+def _rows(x: Any, weights: Any) -> Any:
+    """Weights [n], ones by default."""
+    return get_xp(x).ones(x.shape[0], dtype=x.dtype) if weights is None else weights

@@ -24,8 +24,7 @@ from minidgm.boltzmann.joined import Joined
 from minidgm.boltzmann.units import Softmax
 from minidgm.errors import DataError
 from minidgm.latent import nets
-from minidgm.latent.likelihoods import likelihood as as_likelihood
-from minidgm.latent.likelihoods import repeated
+from minidgm.latent.likelihoods import likelihood_for, repeated
 from minidgm.latent.vae import N_LATENT, VAE
 from minidgm.training.labels import label_beside, one_hot, read_labels
 
@@ -95,14 +94,10 @@ class ConditionalVAE(VAE):
         if data.train_labels is None:
             raise DataError(f"{data.name} has no labels; use VAE")
         known = {"n_latent": N_LATENT, "n_labels": int(data.train_labels.max()) + 1, **given}
-        rows, width = data.train, int(data.train.shape[1])
-        unit = rows.min() >= 0 and rows.max() <= 1
-        known.setdefault("likelihood", "bernoulli" if unit else "gaussian")
-        options = ("variance", "n_classes", "levels")
-        family = as_likelihood(known["likelihood"], {k: v for k, v in known.items() if k in options})
+        width, family = int(data.train.shape[1]), likelihood_for(data.train, known)
         hidden = [max(16, min(400, 4 * width))]
         encoder, decoder = nets.dense(width, known["n_latent"], hidden, outputs=family.outputs)
-        return {"encoder": encoder, "decoder": decoder, **known}
+        return {"encoder": encoder, "decoder": decoder, "likelihood": family.name, **known}
 
     @property
     def n_columns(self) -> int:

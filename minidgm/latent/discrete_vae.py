@@ -31,18 +31,17 @@ from typing import Any
 from minidgm.arguments import count
 from minidgm.backend import Generator, get_backend, get_xp
 from minidgm.boltzmann.units import Softmax, from_name
-from minidgm.errors import DataError
 from minidgm.latent import nets
-from minidgm.latent.code_draws import CodeDraws
+from minidgm.latent.code_draws import CodeDraws, CodeGradients
 from minidgm.latent.directed import DirectedModel
 from minidgm.latent.likelihoods import likelihood as as_likelihood
+from minidgm.latent.pathwise import clear
 from minidgm.nn.network import Scope
-from minidgm.parameters import Parameters
 
 N_LATENT = 32
 
 
-class DiscreteVAE(DirectedModel):
+class DiscreteVAE(CodeGradients, DirectedModel):
     """Variational autoencoder whose code is bits or one-hot groups.
 
     Parameters
@@ -118,22 +117,20 @@ class DiscreteVAE(DirectedModel):
         if math.isinf(self.latent.n_states(1)):
             raise ValueError(f"latent={self.latent.name!r} is no discrete code; use a VAE, or 'bernoulli'")
         wanted = f"the {self.likelihood.name} likelihood"
-        self.decoder, self.n_visible = nets.decoder_of(
-            decoder, self.n_latent, self.likelihood.outputs, wanted
-        )
+        made = nets.decoder_of(decoder, self.n_latent, self.likelihood.outputs, wanted)
+        self.decoder, self.n_visible = made
+        if self.visible is not None:
+            self.visible.check_width(self.n_visible, "visible")
         wanted = f"a field for each of n_latent={self.n_latent} columns"
         self.encoder = nets.encoder_of(encoder, self.n_visible, self.n_latent, wanted, self.decoder)
         both = {"encoder": self.encoder, "decoder": self.decoder}
         for name, net in both.items():
             if "BatchNorm" in repr(net) or "Dropout" in repr(net):
                 raise ValueError(f"the {name} has layers that know training, which draws do not\n{net}")
-        coders = nets.coder_params(both, "numpy", self.dtype, seed)
-        shapes = {**{name: tuple(v.shape) for name, v in coders.items()}, "prior/b": (self.n_latent,)}
-        self.params = Parameters(shapes, backend=self.backend, dtype=self.dtype, fixed=coders.fixed)
-        for name, value in coders.items():
-            self.params[name] = self.xp.asarray(value)
+        more = {"prior/b": (self.n_latent,)}
+        self.params = nets.coder_params(both, self.backend, self.dtype, seed, more)
         if self.likelihood.outputs > 1:  # log-variances of -700 are beyond any float
-            self.parameter_bounds = {name: (-2.0, 2.0) for name in shapes if name.startswith("decoder")}
+            self.parameter_bounds = {name: (-2.0, 2.0) for name in self.params if name.startswith("decoder")}
 
     def config(self) -> dict[str, Any]:
         return {
@@ -161,20 +158,9 @@ class DiscreteVAE(DirectedModel):
     @classmethod
     def arguments_for(cls, data: Any, given: Mapping[str, Any]) -> dict[str, Any]:
         """Dense nets as wide as the data call for, 32 bits or 8 groups; Bernoulli for rows in [0, 1]."""
-        rows = data.train
-        width, unit = int(rows.shape[1]), from_name(given.get("latent", "bernoulli"))
-        known = {"n_latent": N_LATENT if unit.k == 1 else 8 * unit.k, **given}
-        if "likelihood" not in known:
-            known["likelihood"] = "bernoulli" if (rows.min() >= 0 and rows.max() <= 1) else "gaussian"
-        keys = ("variance", "n_classes", "levels")
-        family = as_likelihood(known["likelihood"], {k: known[k] for k in keys if k in known})
-        hidden = [max(16, min(400, 4 * width))]
-        encoder, decoder = nets.dense(width, known["n_latent"], hidden, codes=1, outputs=family.outputs)
-        known = {"encoder": encoder, "decoder": decoder, **known}
-        made = nets.decoder_of(known["decoder"], known["n_latent"], family.outputs, family.name)[1]
-        if made != width:
-            raise DataError(f"the decoder makes rows of {made} columns, those of {data.name} have {width}")
-        return known
+        unit = from_name(given.get("latent", "bernoulli"))
+        n_latent = N_LATENT if unit.k == 1 else 8 * unit.k
+        return nets.dense_for(data, {"n_latent": n_latent, **given}, codes=1)
 
     def default_objective(self) -> Any:
         """Gumbel-softmax cooled from 1 to 0.5 for bits and one-hot groups; REINFORCE, leave-one-out, else."""
@@ -265,7 +251,7 @@ class DiscreteVAE(DirectedModel):
         """``k`` draws z ~ q(z | x) a row, with their densities and weighted gradients: see `CodeDraws`."""
         return CodeDraws(self, x, k, rng)
 
-    # Gradients
+    # Gradients: two backward passes, from which `CodeGradients` makes all the others
 
     def log_joint_back(self, x: Any, z: Any) -> tuple[Any, Any]:
         """log p(x, z) [n], and ``backward(weights, out)``: see `_joint_backward`."""
@@ -289,20 +275,7 @@ class DiscreteVAE(DirectedModel):
         else:
             self.decoder.parameter_gradients(da, cache, decoder)
         out["prior/b"][...] = weights @ (z - self.prior().mean)
-        return _clear(out, "encoder/"), d
-
-    def log_joint_gradient(self, x: Any, z: Any, weights: Any = None, out: Any = None) -> Any:
-        """sum_i w_i d log p(x_i, z_i)/dtheta for any signed weights [n]; zero for the encoder."""
-        return self.log_joint_back(x, z)[1](_rows(x, weights), out)[0]
-
-    def log_joint_slopes(self, x: Any, z: Any, weights: Any = None, out: Any = None) -> tuple[Any, Any]:
-        """log p(x, z) [n], and w d log p(x, z)/dz [n, n_latent]; sum w d log p/dtheta goes into ``out``."""
-        log_p, backward = self.log_joint_back(x, z)
-        return log_p, backward(_rows(x, weights), out, slopes=True)[1]
-
-    def log_joint_input_gradient(self, x: Any, z: Any) -> Any:
-        """d log p(x, z)/dz, [n, n_latent], also between the codes."""
-        return self.log_joint_slopes(x, z)[1]
+        return clear(out, "encoder/"), d
 
     def latent_field_back(self, x: Any) -> tuple[Any, Any]:
         """Fields a of q(z | x), and ``backward(d, out)``: sum_i d_i . da_i/dtheta for d [n, n_latent]."""
@@ -311,27 +284,6 @@ class DiscreteVAE(DirectedModel):
         def backward(d: Any, out: Any = None) -> Any:
             out = self.zero_gradient() if out is None else out
             self.encoder.parameter_gradients(d, cache, Scope(out, "encoder/"))
-            return _clear(out, "decoder/", "prior/")
+            return clear(out, "decoder/", "prior/")
 
         return a, backward
-
-    def latent_field_gradient(self, x: Any, d: Any, out: Any = None) -> Any:
-        """sum_i d_i . da_i/dtheta for d [n, n_latent]; zero but for the encoder."""
-        return self.latent_field_back(x)[1](d, out)
-
-    def log_recognition_gradient(self, x: Any, z: Any, weights: Any = None, out: Any = None) -> Any:
-        """sum_i w_i d log q(z_i | x_i)/dtheta for any signed weights [n]: fields get w (z - m)."""
-        a, backward = self.latent_field_back(x)
-        return backward(_rows(x, weights)[:, None] * (z - self.latent.mean(a)), out)
-
-
-def _rows(x: Any, weights: Any) -> Any:
-    """Weights [n], ones by default."""
-    return get_xp(x).ones(x.shape[0], dtype=x.dtype) if weights is None else weights
-
-
-def _clear(grads: Any, *prefixes: str) -> Any:
-    for name in grads:
-        if name.startswith(prefixes):
-            grads[name][...] = 0.0
-    return grads

@@ -32,7 +32,7 @@ from minidgm.latent.gaussian import DiagonalNormal, log_standard_normal
 from minidgm.latent.hierarchical_paths import HierarchicalPaths
 from minidgm.latent.hierarchical_recognition import BottomUp
 from minidgm.latent.hierarchical_walks import HierarchicalWalks
-from minidgm.latent.likelihoods import likelihood as as_likelihood
+from minidgm.latent.likelihoods import likelihood_for
 from minidgm.latent.vae import VAE
 from minidgm.nn import Network
 from minidgm.nn.network import Scope
@@ -91,7 +91,7 @@ class HierarchicalVAE(HierarchicalWalks, VAE):
         beta: float = 1.0,
         **options: Any,
     ):
-        self.n_codes = tuple(count(f"n_codes[{i}]", n) for i, n in enumerate(n_codes))
+        self.n_codes = _counts(n_codes)
         if not self.n_codes or not len(encoders) == len(decoders) == len(self.n_codes):
             raise ValueError(
                 f"{len(encoders)} encoders, {len(decoders)} decoders and n_codes={self.n_codes}; expected "
@@ -152,13 +152,9 @@ class HierarchicalVAE(HierarchicalWalks, VAE):
     @classmethod
     def arguments_for(cls, data: Any, given: Mapping[str, Any]) -> dict[str, Any]:
         """Dense nets as for `VAE`, those between codes twice as wide as the codes below."""
-        rows, width = data.train, int(data.train.shape[1])
-        known = {"n_codes": N_CODES, **given}
-        unit = rows.min() >= 0 and rows.max() <= 1
-        known.setdefault("likelihood", "bernoulli" if unit else "gaussian")
-        keys = ("variance", "n_classes", "levels")
-        family = as_likelihood(known["likelihood"], {k: known[k] for k in keys if k in known})
-        n_codes = tuple(known["n_codes"])
+        width, family = int(data.train.shape[1]), likelihood_for(data.train, given)
+        known = {"n_codes": N_CODES, "likelihood": family.name, **given}
+        n_codes = _counts(known["n_codes"])
         hidden = [(max(16, min(400, 4 * width)),), *((2 * n,) for n in n_codes[:-1])]
         encoders, decoders = nets.layered(width, n_codes, hidden, outputs=family.outputs)
         known = {"encoders": encoders, "decoders": decoders, **known}
@@ -303,3 +299,10 @@ class HierarchicalVAE(HierarchicalWalks, VAE):
             bound = drawn.log_likelihood[0] - drawn.kl_terms().sum(axis=1)
             total = total + bound.astype("float64")
         return total / n_samples
+
+
+def _counts(n_codes: Any) -> tuple[int, ...]:
+    """Codes of each layer."""
+    if not hasattr(n_codes, "__len__") or isinstance(n_codes, str):
+        raise TypeError(f"n_codes={n_codes!r}; expected a number for each layer, such as {N_CODES}")
+    return tuple(count(f"n_codes[{i}]", n) for i, n in enumerate(n_codes))

@@ -27,18 +27,24 @@ class HierarchicalWalks(Walks):
         ValueError
             For a layer that there is not, or codes of another width.
         """
-        if not 1 <= count("layer", layer) <= self.depth or z.shape[-1] != self.n_codes[layer - 1]:
-            raise ValueError(
-                f"layer {layer} with {z.shape[-1]} codes; the layers of this model have "
-                f"n_codes={self.n_codes}, the first is 1"
-            )
+        self._check_layer(layer, z)
         for i in range(layer, 1, -1):
             z = self.down(i, z)[0].mean
         return self.visible_given_latent(z)
 
     def reconstruct(self, x: Any, layer: int = 1) -> Any:
         """Mean of p(x | z_1), [n, n_visible], from what one layer keeps of x: means sent upward."""
+        self._check_layer(layer)
         return self.visible_given_layer(layer, self.split(self.transform(x))[layer - 1]).mean
+
+    def _check_layer(self, layer: int, z: Any = None) -> None:
+        """Refuse a layer that there is not, and codes z that are not as wide as it."""
+        known = 1 <= count("layer", layer) <= self.depth
+        if not known or (z is not None and z.shape[-1] != self.n_codes[layer - 1]):
+            codes = "" if z is None else f" with {z.shape[-1]} codes"
+            raise ValueError(
+                f"layer {layer}{codes}; the layers of this model have n_codes={self.n_codes}, the first is 1"
+            )
 
     def traverse(
         self, x: Any, values: Sequence[float] = (-2.0, -1.0, 0.0, 1.0, 2.0), units: Any = None
@@ -58,8 +64,9 @@ class HierarchicalWalks(Walks):
             raise ValueError(f"x has {z.shape[0]} rows; a traversal starts at one")
         steps = xp.asarray(list(values), dtype=self.dtype)[:, None]
         found = []
-        for unit in range(self.n_latent) if units is None else units:
-            one = self.split(xp.eye(self.n_latent, dtype=self.dtype)[int(unit)])
+        every = range(self.n_latent)
+        for unit in every if units is None else [every[int(unit)] for unit in units]:
+            one = self.split(xp.eye(self.n_latent, dtype=self.dtype)[unit])
             layer = next(i for i in range(1, self.depth + 1) if unit < sum(self.n_codes[:i]))
             here, there = self.split(z)[layer - 1], one[layer - 1]
             found.append(self.visible_given_layer(layer, here * (1.0 - there) + steps * there).mean)

@@ -27,7 +27,7 @@ from minidgm.latent.gaussian import DiagonalNormal
 from minidgm.nn import losses
 from minidgm.numerics import sigmoid, sigmoid_, softplus_sum
 
-__all__ = ["LIKELIHOODS", "Likelihood", "likelihood"]
+__all__ = ["LIKELIHOODS", "Likelihood", "likelihood", "likelihood_for"]
 
 
 class Likelihood:
@@ -259,3 +259,16 @@ def likelihood(name: Any, options: Mapping[str, Any]) -> Likelihood:
         expected = {"gaussian": "variance=", "categorical": "n_classes=", "discretized_logistic": "levels="}
         takes = expected.get(name, "no options")
         raise TypeError(f"likelihood {name!r} takes {takes}: {error}") from None
+
+
+def likelihood_for(rows: Any, given: Mapping[str, Any]) -> Likelihood:
+    """The likelihood that a model's arguments name; without one Bernoulli for rows in [0, 1], else Gaussian.
+
+    >>> import numpy as np
+    >>> likelihood_for(np.eye(2), {}).name, likelihood_for(np.eye(2), {"likelihood": "gaussian"}).name
+    ('bernoulli', 'gaussian')
+    """
+    name = given.get("likelihood")
+    if name is None:
+        name = "bernoulli" if (rows.min() >= 0 and rows.max() <= 1) else "gaussian"
+    return likelihood(name, {key: given[key] for key in ("variance", "n_classes", "levels") if key in given})

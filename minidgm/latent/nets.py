@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from minidgm import nn
 from minidgm.backend import Generator
+from minidgm.errors import DataError
+from minidgm.latent.likelihoods import likelihood_for
 from minidgm.nn import Network, Reshape, describe
 from minidgm.nn.network import Scope
 from minidgm.parameters import Parameters
 
 __all__ = [
-    "coder_params", "convolutional", "decoder_of", "dense", "encoder_of", "layered", "layers_of", "plain",
+    "coder_params", "convolutional", "decoder_of", "dense", "dense_for", "encoder_of", "layered", "layers_of",
+    "plain",
 ]  # fmt: skip
 
 
@@ -65,9 +68,15 @@ def encoder_of(layers: Any, n_visible: int, n_out: int, wanted: str, decoder: Ne
     return encoder
 
 
-def coder_params(nets: dict[str, Network], backend: str, dtype: str, seed: Any) -> Parameters:
-    """Initialized parameters of several nets, each under its name: "encoder/0/W"; drawn on the host."""
+def coder_params(
+    nets: dict[str, Network], backend: str, dtype: str, seed: Any, more: Mapping[str, Any] | None = None
+) -> Parameters:
+    """Initialized parameters of several nets, each under its name: "encoder/0/W"; drawn on the host.
+
+    Those of the shapes ``more`` follow, and are 0.
+    """
     shapes = {f"{name}/{key}": shape for name, net in nets.items() for key, shape in net.shapes.items()}
+    shapes |= more or {}
     fixed = [f"{name}/{key}" for name, net in nets.items() for key in net.fixed]
     params, rng = Parameters(shapes, dtype=dtype, fixed=fixed), Generator(seed)
     for name, net in nets.items():
@@ -113,6 +122,32 @@ def dense(
     return [*up, ("dense", codes * n_latent)], [*down, ("dense", outputs * n_visible)]
 
 
+def dense_for(data: Any, given: Mapping[str, Any], codes: int = 2) -> dict[str, Any]:
+    """Arguments of a model of a data set: a likelihood, and dense nets as wide as its rows call for.
+
+    Parameters
+    ----------
+    data : Dataset
+    given : mapping
+        "n_latent", and what else is known: it stays.
+    codes
+        As for `dense`.
+
+    Raises
+    ------
+    DataError
+        When a given decoder makes rows of another width.
+    """
+    width, family = int(data.train.shape[1]), likelihood_for(data.train, given)
+    hidden = [max(16, min(400, 4 * width))]
+    encoder, decoder = dense(width, given["n_latent"], hidden, codes=codes, outputs=family.outputs)
+    known = {"encoder": encoder, "decoder": decoder, "likelihood": family.name, **given}
+    made = decoder_of(known["decoder"], known["n_latent"], family.outputs, family.name)[1]
+    if made != width:
+        raise DataError(f"the decoder makes rows of {made} columns, those of {data.name} have {width}")
+    return known
+
+
 def layered(
     n_visible: int,
     n_codes: Sequence[int],
@@ -133,10 +168,20 @@ def layered(
     outputs : int
         Numbers of the lowest decoder for each visible column.
 
+    Raises
+    ------
+    ValueError
+        When ``hidden`` and ``n_codes`` are not of one length.
+
     >>> encoders, decoders = layered(4, (3, 2), [(5,), ()])
     >>> encoders[1], decoders[1]
     ([('dense', 4)], [('dense', 6)])
     """
+    if len(hidden) != len(n_codes):
+        raise ValueError(
+            f"hidden={hidden!r} has widths for {len(hidden)} nets; expected {len(n_codes)}, one sequence for "
+            f"each layer of n_codes={n_codes!r}"
+        )
     below = [n_visible, *n_codes[:-1]]
     each = [
         dense(n, codes, widths, activation, outputs=2 if i else outputs)

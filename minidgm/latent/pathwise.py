@@ -176,9 +176,9 @@ def _total(x: Any) -> Any:
     return x[0] if x.shape[0] == 1 else x.sum(axis=0)
 
 
-def clear(grads: Any, prefix: str) -> Any:
-    """Write zeros into the gradients under a prefix."""
+def clear(grads: Any, *prefixes: str) -> Any:
+    """Write zeros into the gradients under some prefixes."""
     for name in grads:
-        if name.startswith(prefix):
+        if name.startswith(prefixes):
             grads[name][...] = 0.0
     return grads

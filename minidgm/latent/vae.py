@@ -28,7 +28,7 @@ from typing import Any
 from minidgm.arguments import count, real
 from minidgm.backend import Generator, get_backend, get_xp
 from minidgm.boltzmann.units import Gaussian
-from minidgm.errors import DataError, IntractableError
+from minidgm.errors import IntractableError
 from minidgm.latent import nets
 from minidgm.latent.directed import DirectedModel
 from minidgm.latent.gaussian import DiagonalNormal, log_standard_normal
@@ -64,7 +64,8 @@ class VAE(Walks, DirectedModel):
     Raises
     ------
     ValueError
-        When the shapes of encoder and decoder do not meet: prints both tables.
+        When the shapes of encoder and decoder do not meet (prints both tables), or columns do not divide into
+        groups of n_classes.
 
     Examples
     --------
@@ -112,6 +113,8 @@ class VAE(Walks, DirectedModel):
         self.visible = self.likelihood.visible
         self.n_latent, self.beta = count("n_latent", n_latent), real("beta", beta)
         self._build(encoder, decoder)
+        if self.visible is not None:
+            self.visible.check_width(self.n_visible, "visible")
         self.params = nets.coder_params(self._nets(), self.backend, self.dtype, seed)
 
     def _build(self, encoder: Any, decoder: Any) -> None:
@@ -152,20 +155,7 @@ class VAE(Walks, DirectedModel):
     @classmethod
     def arguments_for(cls, data: Any, given: Mapping[str, Any]) -> dict[str, Any]:
         """Dense nets as wide as the data call for; Bernoulli for rows in [0, 1], Gaussian for others."""
-        rows = data.train
-        width = int(rows.shape[1])
-        known = {"n_latent": N_LATENT, **given}
-        if "likelihood" not in known:
-            known["likelihood"] = "bernoulli" if (rows.min() >= 0 and rows.max() <= 1) else "gaussian"
-        keys = ("variance", "n_classes", "levels")
-        family = as_likelihood(known["likelihood"], {k: known[k] for k in keys if k in known})
-        hidden = [max(16, min(400, 4 * width))]
-        encoder, decoder = nets.dense(width, known["n_latent"], hidden, outputs=family.outputs)
-        known = {"encoder": encoder, "decoder": decoder, **known}
-        made = nets.decoder_of(known["decoder"], known["n_latent"], family.outputs, family.name)[1]
-        if made != width:
-            raise DataError(f"the decoder makes rows of {made} columns, those of {data.name} have {width}")
-        return known
+        return nets.dense_for(data, {"n_latent": N_LATENT, **given})
 
     def default_objective(self) -> Any:
         """The evidence lower bound by reparameterization."""

@@ -249,6 +249,7 @@ def test_bad_input_says_what_to_do():
         ((*layers, 6, "bits"), "unknown unit 'bits'"),
         (([("dense", 6), "batch_norm"], layers[1], 6), "encoder has layers that know training"),
         ((*layers, 0), "n_latent must be an integer"),
+        ((*layers, 6, "spin", likelihood("categorical", {"n_classes": 4})), "n_visible=6 columns do not"),
     ):
         with pytest.raises(ValueError, match=message):
             DiscreteVAE(*arguments)

@@ -255,6 +255,12 @@ def test_shapes_that_do_not_meet_print_tables():
         HierarchicalVAE([], [], ())
     with pytest.raises(ValueError, match=r"n_codes\[1\] must be an integer of at least 1"):
         HierarchicalVAE(up, down, (3, 0))
+    with pytest.raises(TypeError, match=r"n_codes=5; expected a number for each layer"):
+        HierarchicalVAE(up, down, 5)
+    with pytest.raises(TypeError, match=r"n_codes=5; expected a number for each layer"):
+        HierarchicalVAE.arguments_for(datasets.digits(), {"n_codes": 5})
+    with pytest.raises(ValueError, match="columns do not divide"):
+        HierarchicalVAE([[("dense", 2)]], [[("dense", 4)]], (1,), "categorical", n_classes=3)
 
 
 def test_what_has_no_closed_form_says_what_to_call():

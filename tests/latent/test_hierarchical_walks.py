@@ -33,6 +33,7 @@ def test_a_code_of_any_layer_moves_the_picture(backend):
     assert moved.shape == (5, 3, 6)
     assert (np.ptp(moved, axis=1).max(axis=1) > 1e-3).all()
     np.testing.assert_array_equal(to_numpy(model.traverse(x, (-3.0, 0.0, 3.0), units=[4]))[0], moved[4])
+    np.testing.assert_array_equal(to_numpy(model.traverse(x, (-3.0, 0.0, 3.0), units=[-1]))[0], moved[4])
     z1, z2 = model.split(model.transform(x))
     at_its_own_place = to_numpy(model.traverse(x, [float(to_numpy(z2)[0, 1])], units=[4]))
     np.testing.assert_allclose(at_its_own_place[0], to_numpy(model.reconstruct(x, 2)))
@@ -58,6 +59,8 @@ def test_what_there_is_not():
         model.visible_given_layer(3, np.zeros((1, 2)))
     with pytest.raises(ValueError, match="layer 2 with 3 codes"):
         model.visible_given_layer(2, np.zeros((1, 3)))
+    with pytest.raises(ValueError, match=r"layer 3; the layers of this model have n_codes=\(3, 2\)"):
+        make().reconstruct(np.eye(6), 3)
     with pytest.raises(ValueError, match="layer must be"):
         model.reconstruct(x, layer=0)
     with pytest.raises(ValueError, match="6 rows; a traversal starts at one"):

@@ -36,3 +36,8 @@ def test_dense_pairs_mirror_each_other():
     encoder, decoder = nets.dense(9, 2, [7, 5], "relu", codes=1, outputs=2)
     assert [item for item in encoder if item != "relu"] == [("dense", 7), ("dense", 5), ("dense", 2)]
     assert [item for item in decoder if item != "relu"] == [("dense", 5), ("dense", 7), ("dense", 18)]
+
+
+def test_layers_of_codes_have_widths_each():
+    with pytest.raises(ValueError, match=r"has widths for 1 nets; expected 2"):
+        nets.layered(4, (2, 1), [(3,)])
