@@ -106,6 +106,8 @@ def gradient_moments(
 
     Raises
     ------
+    ValueError
+        When no parameter's name begins with ``part``.
     TypeError
         When an estimator draws from infinitely many outcomes, or too many, and ``n_samples`` is not given.
 
@@ -123,6 +125,8 @@ def gradient_moments(
         objectives = {repr(objective): objective for objective in objectives}
     beginnings = (part,) if isinstance(part, str) else tuple(part)
     names = [name for name in model.params if name.startswith(beginnings)]
+    if not names:
+        raise ValueError(f"no parameter's name begins with part={part!r}; there are {list(model.params)}")
     target = _flat(bound_gradient(model, batch) if exact is None else exact, names)
     rng = model.generator(rng)
     found = []

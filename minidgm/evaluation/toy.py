@@ -28,6 +28,7 @@ import numpy as np
 from minidgm.arguments import count, real
 from minidgm.backend import Generator, get_xp
 from minidgm.boltzmann.units import Bernoulli
+from minidgm.errors import unknown
 from minidgm.evaluation.gradient_moments import GradientMoments
 from minidgm.evaluation.toy_moments import bit_moments
 from minidgm.model import Model
@@ -212,9 +213,11 @@ class BernoulliToy(Model):
         Raises
         ------
         ValueError
-            With more than one bit, where the signal of the others enters.
+            With more than one bit, where the signal of the others enters; for another baseline.
         """
         self._one_bit()
+        if isinstance(baseline, str) and baseline != "leave_one_out":
+            raise unknown("baseline", baseline, ("None", "a number", "leave_one_out"))
         s = sigmoid(self.params["theta"])
         v, slope = s * (1.0 - s), 1.0 - 2.0 * self.target
         k = count("k", k, 2 if baseline == "leave_one_out" else 1)

@@ -25,6 +25,7 @@ baseline, be it of a single step, stays for a thousand steps in the averages by 
 
 from __future__ import annotations
 
+import math
 from numbers import Real
 from typing import Any
 
@@ -87,6 +88,8 @@ class Reinforce(WeightedDraws):
         if not fixed and baseline not in BASELINES:
             raise unknown("baseline", baseline, ("None", "a number", *BASELINES))
         super().__init__(k, low=2 if baseline == "leave_one_out" else 1, weight_decay=weight_decay)
+        if fixed and baseline is not None:
+            real("baseline", baseline, low=-math.inf, positive=True)
         self.baseline, self.units = baseline, count("units", units)
         self.normalize = baseline == "input" if normalize is None else bool(normalize)
         self.learning_rate = real("learning_rate", learning_rate)

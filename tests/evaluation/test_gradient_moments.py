@@ -126,6 +126,8 @@ def test_toy_learns_and_refuses(backend):
         BernoulliToy(0.3, 2).variance()
     with pytest.raises(ValueError, match="target"):
         BernoulliToy(1.5)
+    with pytest.raises(ValueError, match=r"begins with part='R'; there are \['theta'\]"):
+        gradient_moments(model, [Vimco(2)], x, part="R")
     with pytest.raises(NotEnumerable, match="outcomes"):
         gradient_moments(BernoulliToy(0.3, 20), [Vimco(2)], ROW)
 

@@ -210,3 +210,5 @@ def test_bad_input_says_what_to_do():
         number("normal").moments(Reinforce("leave_one_out", 2))
     with pytest.raises(ValueError, match="unknown family 'beta'"):
         PathToy("beta")
+    with pytest.raises(ValueError, match="unknown baseline 'mean'"):
+        bit(0.0, 0.4).variance("mean")

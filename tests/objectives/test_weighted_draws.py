@@ -238,6 +238,7 @@ def test_bad_input_says_what_to_do():
         (lambda: Vimco(1), "at least 2"),
         (lambda: Reinforce("leave_one_out"), "at least 2"),
         (lambda: Reinforce("medium"), "unknown baseline 'medium'"),
+        (lambda: Reinforce(float("nan")), "baseline must be in"),
         (lambda: Reinforce("input", learning_rate=-1.0), "learning_rate"),
         (lambda: WakeSleep(0), "k must be"),
         (lambda: BidirectionalImportance(0), "k must be"),
