@@ -9,7 +9,8 @@ difference of two Gumbel numbers. y moves with a, so that f(y) has a gradient th
     (dy/da)^T f'(y) = y (1 - y) f'(y)/tau for a bit,      y (f'(y) - y . f'(y))/tau in a group.
 
 It is the exact gradient of E[f(y)], hence biased for E[f(z)]: the bias goes to 0 with tau, and the variance
-up like 1/tau. With ``hard`` f is taken at z and the slope of y kept.
+up like 1/tau. With ``hard`` f is taken at z and the slope of y kept, and a bias stays: as tau -> 0 a bit's
+mean goes to (f'(0) + f'(1))/2 where the soft one's goes to f(1) - f(0).
 
 | configurations | weights |
 |---|---|
