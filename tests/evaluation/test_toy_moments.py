@@ -196,6 +196,16 @@ def test_number_toys_train_and_know_their_objectives(backend):
     assert model.to().config() == {"family": "gamma", "target": 2.0}
 
 
+def test_a_score_may_beat_the_path():
+    """Of shape a -> 0 and rate b, E[(b z)^n] = a (n - 1)!: of w = b z each variance is a sum of factorials.
+
+    With b = 20, t = 0.2 the path -2 (z - t) z has 1.5e-4 a, the score (f - 0.015)(a - b z) 1.25e-4 a.
+    """
+    toy = number("gamma", target=0.2, y=(math.log(1e-4), math.log(20.0)))
+    path, score = (toy.moments(o).variance[1] for o in (Reparameterization(), Reinforce(-0.015)))
+    np.testing.assert_allclose((path, score), (1.5e-8, 1.25e-8), rtol=1e-3)
+
+
 def test_bad_input_says_what_to_do():
     for objective, message in (
         (Reinforce("mean"), "steps before"),
