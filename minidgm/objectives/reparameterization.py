@@ -34,9 +34,9 @@ ACTIVE = 0.01
 
 def active_units(mean: Any) -> Any:
     """Count of codes whose mean [n, n_latent] varies over the rows by more than 0.01, a 0-d array."""
-    xp = get_xp(mean)
-    centered = mean - mean.mean(axis=0)
-    return (xp.mean(centered * centered, axis=0) > ACTIVE).astype(mean.dtype).sum()
+    xp, share = get_xp(mean), 1.0 / max(1, mean.shape[0])
+    centered = mean - share * xp.sum(mean, axis=0)
+    return (share * xp.sum(centered * centered, axis=0) > ACTIVE).sum()
 
 
 class Collapse(UserWarning):

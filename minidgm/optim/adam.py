@@ -8,7 +8,7 @@ from typing import Any
 
 from minidgm.arguments import real
 from minidgm.backend import get_xp
-from minidgm.optim.base import BLOCK, Optimizer
+from minidgm.optim.base import Optimizer
 from minidgm.optim.schedules import Rate
 
 
@@ -89,15 +89,15 @@ class Adam(Optimizer):
         p[...] = p - a * m / (xp.sqrt(s) + e)
 
     def _host_update(self, p: Any, g: Any, *rest: Any) -> None:
-        m, s, rate, decay, scale = rest
+        m, s, rate, decay, scale, scratch = rest
         xp = get_xp(p, g)
         add, multiply = xp.add, xp.multiply
         beta1, beta2 = self.betas
         a, e = self._corrections(rate)
-        for start in range(0, p.size, BLOCK):
-            block = slice(start, start + BLOCK)
+        for start in range(0, p.size, scratch.size):
+            block = slice(start, start + scratch.size)
             theta, first, second, raw = p[block], m[block], s[block], g[block]
-            t = self._scratch[: theta.size]
+            t = scratch[: theta.size]
             if decay and self.decoupled:
                 multiply(theta, 1.0 - rate * decay, out=theta)
             multiply(first, beta1, out=first)

@@ -9,10 +9,12 @@ from typing import Any
 from minidgm.arguments import real
 from minidgm.backend import asarray, get_backend, get_xp, to_numpy
 from minidgm.errors import CheckpointError, nearest
+from minidgm.optim import cores
 from minidgm.optim.schedules import Rate, Schedule
 from minidgm.parameters import Parameters
 
 BLOCK = 32768  # values a pass: parameters, gradient, two moments and scratch of a block share the L2 cache
+SHARED = 2**19  # values a pass where cores share the work: few passes, see `minidgm.optim.cores`
 
 
 class Optimizer:
@@ -38,6 +40,7 @@ class Optimizer:
         Learning rate of the next step and of the last one.
     """
 
+    patience = 1  # times `cores.LONG` values before a second core is woken
     slots: tuple[str, ...] = ()  # names of the state arrays, each in the layout of the parameters
 
     def __init__(
@@ -73,8 +76,10 @@ class Optimizer:
         self._segments = self._split(params)
         self._layout = params.shapes
         if params.backend == "numpy":
-            self._scratch = get_xp(params.buffer).empty(min(BLOCK, params.size), dtype=params.dtype)
-        self._fast = self._host_update if params.backend == "numpy" else self._device_update(params.backend)
+            self._cores = cores.available() if params.size >= self.patience * cores.LONG else 1
+            block = min(BLOCK if self._cores == 1 else SHARED, -(-params.size // self._cores))
+            self._scratch = get_xp(params.buffer).empty((self._cores, block), dtype=params.dtype)
+        self._fast = self._on_host if params.backend == "numpy" else self._device_update(params.backend)
 
     @property
     def rate(self) -> float:
@@ -131,8 +136,18 @@ class Optimizer:
         """Update one stretch with the formulas as written: any backend, and the twin of the fast ones."""
         raise NotImplementedError
 
-    def _host_update(self, p: Any, g: Any, *states_rate_decay_scale: Any) -> None:
-        """Update one stretch on the host, in passes that stay in the cache."""
+    def _on_host(self, p: Any, g: Any, *rest: Any) -> None:
+        """Update one stretch on the cores of the host."""
+        *states, rate, decay, scale = rest
+
+        def part(i: int, cut: slice) -> None:
+            mine = (state[cut] for state in states)
+            self._host_update(p[cut], g[cut], *mine, rate, decay, scale, self._scratch[i])
+
+        cores.share(part, p.size, self._cores if p.size >= self.patience * cores.LONG else 1)
+
+    def _host_update(self, p: Any, g: Any, *states_rate_decay_scale_scratch: Any) -> None:
+        """Update a part of a stretch on one core, in passes as long as the scratch array."""
         raise NotImplementedError
 
     def _device_update(self, backend: str) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from minidgm.arguments import real
 from minidgm.backend import get_xp
-from minidgm.optim.base import BLOCK, Optimizer
+from minidgm.optim.base import Optimizer
 from minidgm.optim.schedules import Rate
 
 
@@ -62,6 +62,7 @@ class SGD(Optimizer):
         if self.nesterov and self.momentum == 0.0:
             raise ValueError("nesterov=True needs a momentum in (0, 1), got 0")
         self.slots = ("velocity",) if self.momentum else ()
+        self.patience = 1 if self.momentum else 4  # two short passes are done before another core wakes
 
     def _plain_update(self, p: Any, g: Any, *rest: Any) -> None:
         *states, rate, decay, scale = rest
@@ -77,12 +78,12 @@ class SGD(Optimizer):
     def _host_update(self, p: Any, g: Any, *rest: Any) -> None:
         # NumPy passes, not SciPy's BLAS: its threads are others than those of NumPy's products, and the
         # two pools would wait for each other's spinning threads.
-        *states, rate, decay, scale = rest
+        *states, rate, decay, scale, scratch = rest
         xp = get_xp(p, g)
         add, multiply, subtract = xp.add, xp.multiply, xp.subtract
-        for start in range(0, p.size, BLOCK):
-            block = slice(start, start + BLOCK)
-            theta, t = p[block], self._scratch[: p[block].size]
+        for start in range(0, p.size, scratch.size):
+            block = slice(start, start + scratch.size)
+            theta, t = p[block], scratch[: p[block].size]
             multiply(g[block], scale if states or decay else scale * rate, out=t)
             if decay:
                 add(t, decay * theta, out=t)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minidgm.optim import Adam, AdamW
-from minidgm.optim.adam import BLOCK
+from minidgm.optim.base import BLOCK
 from minidgm.parameters import Parameters
 
 
