@@ -58,14 +58,18 @@ class HierarchicalWalks(Walks):
         values : sequence of float
         units : sequence of int, optional
             Which codes, counted through the layers from the first; by default all.
+
+        Raises
+        ------
+        ValueError
+            For more than one row, or a code that there is not.
         """
         xp, z = self.xp, self.transform(x)
         if z.shape[0] != 1:
             raise ValueError(f"x has {z.shape[0]} rows; a traversal starts at one")
         steps = xp.asarray(list(values), dtype=self.dtype)[:, None]
         found = []
-        every = range(self.n_latent)
-        for unit in every if units is None else [every[int(unit)] for unit in units]:
+        for unit in self._chosen(units):
             one = self.split(xp.eye(self.n_latent, dtype=self.dtype)[unit])
             layer = next(i for i in range(1, self.depth + 1) if unit < sum(self.n_codes[:i]))
             here, there = self.split(z)[layer - 1], one[layer - 1]

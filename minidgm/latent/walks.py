@@ -64,12 +64,17 @@ class Walks:
         values : sequence of float
         units : sequence of int, optional
             Which codes; by default all.
+
+        Raises
+        ------
+        ValueError
+            For more than one row, or a code that there is not.
         """
         xp, z = self.xp, self.transform(x)
         if z.shape[0] != 1:
             raise ValueError(f"x has {z.shape[0]} rows; a traversal starts at one")
-        chosen = list(range(self.n_latent)) if units is None else [int(unit) for unit in units]
-        one = xp.eye(self.n_latent, dtype=self.dtype)[xp.asarray(chosen)][:, None]  # [n_units, 1, n_latent]
+        chosen = xp.asarray(self._chosen(units))
+        one = xp.eye(self.n_latent, dtype=self.dtype)[chosen][:, None]  # [n_units, 1, n_latent]
         steps = xp.asarray(list(values), dtype=self.dtype)[None, :, None]
         return self._means(z * (1.0 - one) + steps * one)
 
@@ -87,6 +92,13 @@ class Walks:
         if self.n_latent != 2:
             raise ValueError(f"a plane shows two codes, this model has {self.n_latent}; use traverse")
         return self._means(plane(count("side", side), self.xp, self.dtype))
+
+    def _chosen(self, units: Any) -> list[int]:
+        """A choice of codes, those counted from the end by their places; all where it is None."""
+        n, chosen = self.n_latent, range(self.n_latent) if units is None else [int(unit) for unit in units]
+        if not all(-n <= unit < n for unit in chosen):
+            raise ValueError(f"units={units!r}; the codes of this model are 0 ... {n - 1}")
+        return [unit % n for unit in chosen]
 
     def _means(self, z: Any) -> Any:
         """Means of p(x | z) at codes [..., n_latent]."""

@@ -63,6 +63,8 @@ def test_what_there_is_not():
         make().reconstruct(np.eye(6), 3)
     with pytest.raises(ValueError, match="layer must be"):
         model.reconstruct(x, layer=0)
+    with pytest.raises(ValueError, match=r"units=\[5\]; the codes of this model are 0 ... 4"):
+        model.traverse(x[:1], units=[5])
     with pytest.raises(ValueError, match="6 rows; a traversal starts at one"):
         model.traverse(x)
     with pytest.raises(ValueError, match="the highest has 3; use traverse"):
