@@ -40,6 +40,7 @@ def machine(backend: str = "numpy") -> dict[str, Any]:
         "cpu": cpu,
         "cores": cores,
         "device": device,
+        "OPENBLAS_CORETYPE": os.environ.get("OPENBLAS_CORETYPE", "not set"),
         "python": platform.python_version(),
         **libraries,
     }
