@@ -4,8 +4,8 @@
 
 Bornschein and Bengio (2015) report for 784-200, on another draw of the bits, after hundreds of epochs and
 with 100,000 samples a row: wake-sleep -116.3, NVIL -113.1, reweighted wake-sleep -103.1. NVIL's figure is
-taken from Mnih and Gregor (2014), who give variational bounds; the two others weigh samples. So both kinds stand
-in the table.
+taken from Mnih and Gregor (2014), who give variational bounds; the two others weigh samples. So both kinds
+stand in the table.
 
 All objectives take five draws a row, the same epochs, batches and start, and Adam with a rate that falls to 0
 in a straight line. With ``rates``, rates are first tried by runs of 4 epochs; without it, the kept trials are
