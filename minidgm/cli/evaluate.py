@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     if args.data:
         table = merge({"data": table}, {"data": data_table(args.data)})["data"]
     of_sequences = getattr(model, "takes_sequences", False)
-    data = model.prepare(load_data(table, model.visible.name, of_sequences)[0])
+    data = model.prepare(load_data(table, getattr(model.visible, "name", "gaussian"), of_sequences)[0])
     with Steps("measuring", 4) as step:
         if of_sequences:
             from minidgm.cli.sequences import evaluate_sequences

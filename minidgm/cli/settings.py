@@ -127,8 +127,7 @@ class Settings:
         options = _checked("model", tables["model"], _arguments(model_class, without=SET_BY_VALUES))
 
         of_sequences = getattr(model_class, "takes_sequences", False)
-        fixed = getattr(model_class, "visible", None)  # units of the class, where its arguments name none
-        units = options.get("visible", getattr(fixed, "name", "bernoulli"))
+        units = _units(model_class, options)
         self.data, self.data_config = load_data(tables["data"], units, of_sequences)
         if "batch_size" not in tables["training"]:
             self.training["batch_size"] = min(self.training["batch_size"], max(1, len(self.data.train)))
@@ -165,6 +164,15 @@ class Settings:
                 raise UsageError(f"[{section}] has {', '.join(table)} but no name")
             return None
         return cls(**_checked(section, table, _arguments(cls)))
+
+
+def _units(model_class: Any, options: Mapping[str, Any]) -> str:
+    """Name of the visible units: those named, those of a likelihood of grey levels, those of the class."""
+    if "visible" in options:
+        return options["visible"]
+    if options.get("likelihood") in ("gaussian", "discretized_logistic"):
+        return "gaussian"
+    return getattr(getattr(model_class, "visible", None), "name", "bernoulli")
 
 
 def load_data(

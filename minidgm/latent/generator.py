@@ -77,6 +77,7 @@ class DifferentiableGenerator(Model):
         "gradient": "dL/dtheta = sum_i (dg(z_i)/dtheta)^T dL/dx_i",
     }
     reference = "Goodfellow, Bengio and Courville (2016), Deep Learning, section 20.10.2"
+    visible = Gaussian()
     implicit = True  # samples are all there is to learn from
 
     def __init__(
@@ -94,7 +95,7 @@ class DifferentiableGenerator(Model):
         self.n_visible, self.n_latent = count("n_visible", n_visible), count("n_latent", n_latent)
         if prior not in PRIORS:
             raise unknown("prior", prior, PRIORS)
-        self.prior, self.visible = prior, Gaussian()
+        self.prior = prior
         self.net = Network([*LAYERS, ("dense", n_visible)] if layers is None else layers, (n_latent,))
         if math.prod(self.net.shape) != n_visible:
             raise ValueError(

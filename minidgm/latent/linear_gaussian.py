@@ -31,6 +31,7 @@ from typing import Any
 
 from minidgm.arguments import count
 from minidgm.backend import get_xp
+from minidgm.boltzmann.units import Gaussian
 from minidgm.distributions import MultivariateNormal
 from minidgm.errors import DataError
 from minidgm.latent.gaussian import LOG_2PI
@@ -66,6 +67,7 @@ class LinearGaussianVAE(VAE):
     }
     reference = "Tipping and Bishop (1999), Probabilistic principal component analysis; Lucas et al. (2019)"
     intractable = ()
+    visible = Gaussian()
 
     def __init__(
         self,

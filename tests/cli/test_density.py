@@ -35,8 +35,9 @@ def test_it_takes_no_objective(minidgm, tmp_path):
 
 
 def test_gray_levels_stay_where_the_units_of_the_class_are_real(minidgm, tmp_path):
-    for model in ("KDE", "GaussianRBM"):
+    once = ("--epochs", 1)
+    small = {"KDE": (), "GaussianRBM": ("--n-hidden", 2, *once), "LinearGaussianVAE": once, "GMMN": once}
+    for model, options in small.items():
         run = tmp_path / model
-        small = () if model == "KDE" else ("--n-hidden", 2, "--epochs", 1)
-        assert minidgm("train", model, "--data", "digits", "--out", run, "--quiet", *small).code == 0
+        assert minidgm("train", model, "--data", "digits", "--out", run, "--quiet", *options).code == 0
         assert "threshold" not in (run / "config.toml").read_text()

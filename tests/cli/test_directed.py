@@ -61,6 +61,29 @@ def test_a_linear_one_is_measured_exactly(minidgm, tmp_path):
     assert found["log-likelihood", "codes summed out", "test"]["kind"] == "exact"
 
 
+def test_grey_levels_have_likelihoods_of_their_own(minidgm, tmp_path):
+    run, small = tmp_path / "run", ("--set", "model.n_latent=2", "--set", "model.levels=17")
+    family = ("--set", "model.likelihood=discretized_logistic")
+    found = trained(minidgm, run, "VAE", "--data", "digits", *small, *family)
+    assert found["log-likelihood", "recognition net", "test"]["kind"] == "lower bound"
+    assert not any(quantity.startswith("baseline") for quantity, _, _ in found)
+    assert "threshold" not in (run / "config.toml").read_text()
+
+
+def test_baselines_explain_what_the_model_explains(minidgm, tmp_path):
+    small = ("--set", "model.n_latent=2")
+    found = trained(minidgm, tmp_path / "run", "ConditionalVAE", "--data", "digits", *small)
+    uniform = found["baseline log-likelihood", "uniform", "test"]["value"]
+    np.testing.assert_allclose(uniform, 64 * np.log(0.5), rtol=1e-12)  # labels are given
+
+
+def test_no_probabilities_stand_beside_a_density(minidgm, tmp_path):
+    small = ("--set", "model.n_latent=2", "--binarize", "threshold")
+    found = trained(minidgm, tmp_path / "run", "LinearGaussianVAE", "--data", "digits", *small)
+    assert ("log-likelihood", "codes summed out", "test") in found
+    assert not any(quantity.startswith("baseline") for quantity, _, _ in found)
+
+
 def test_an_autoencoder_is_no_distribution(minidgm, tmp_path):
     found = trained(minidgm, tmp_path / "run", "Autoencoder", "--data", "bars_and_stripes")
     assert ("reconstruction error", "mean field", "train") in found
