@@ -10,6 +10,8 @@ r"""Variational autoencoder whose code is of another family than independent nor
 | logistic | logistic, location m, scale e^s | standard logistic | 2 d | at the draws |
 | gamma, gamma(a_0) | Gamma(shape a, rate b), implicit | Gamma(a_0, 1), a_0 = 1 | 2 d | exact |
 
+Training raises the bound of every such pair,
+
     log p(x) >= E_q[log p(x | z)] - KL(q(z | x), p(z))
 
 | symbol | shape | meaning |
