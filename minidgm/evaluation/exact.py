@@ -35,7 +35,10 @@ def log_partition_exact(model: Any) -> Estimate:
     True
     """
     if not hasattr(model, "log_partition"):
-        raise TypeError(f"{type(model).__name__} has no log_partition() to enumerate")
+        ways = {"log_prob_estimate": "evaluation.importance_weighted(model, v, rng=...)"}
+        ways |= {"generate": "evaluation.parzen(model.sample(n), ...)", "log_prob": "model.log_prob(v)"}
+        way = next((f"; use {way}" for name, way in ways.items() if hasattr(model, name)), "")
+        raise TypeError(f"{type(model).__name__} has no log_partition() to enumerate{way}")
     return Estimate(float(model.log_partition()), "exact", how="enumeration")
 
 

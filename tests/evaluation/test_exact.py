@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
+from minidgm import GMMN, KDE, SigmoidBeliefNet
 from minidgm.backend import to_numpy
 from minidgm.errors import IntractableError
 from minidgm.evaluation import can_sample_exactly, exact_samples, log_partition_exact
@@ -127,3 +128,14 @@ def test_errors():
         exact_samples(rbm(21, 21), 5)
     with pytest.raises(ValueError, match="n must be an integer of at least 1, got 0"):
         exact_samples(rbm(3, 3), 0)
+
+
+def test_models_without_a_partition_function_name_the_ways_they_have():
+    ways = {
+        SigmoidBeliefNet([2, 1]): "importance_weighted",
+        GMMN(2, hidden=(2,)): "parzen",
+        KDE(2): r"model\.log_prob",
+    }
+    for model, way in ways.items():
+        with pytest.raises(TypeError, match=way):
+            log_partition_exact(model)
