@@ -19,6 +19,7 @@ OBJECTIVES = [
     MaximumMeanDiscrepancy(),
     MaximumMeanDiscrepancy("rational_quadratic", 6, unbiased=True, scale=2.0),
     MaximumMeanDiscrepancy(("polynomial", {"degree": 2}), root=True),
+    MaximumMeanDiscrepancy("rational_quadratic", linear=True),
     MomentMatching(3),
     MomentMatching(2, cross=True),
 ]
