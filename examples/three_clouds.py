@@ -1,10 +1,11 @@
 """Three clouds over the same points: what a density model can say depends on its shape.
 
-An affine generator stretches and turns one round cloud: the best it can do is the ellipse of the data's mean
-and covariance. A linear-Gaussian autoencoder with one code is a ridge along the first principal component,
-with equal noise around it; in the plane that noise has one direction left to itself, so that its best is the same
-ellipse, and the two figures are equal. A Parzen window puts a small cloud at every training point, as wide as
-held-out points like best. All three densities are exact, so their figures may be compared.
+An affine generator stretches and turns one round cloud: the best it can do is the ellipse of the data's
+mean and covariance. A linear-Gaussian autoencoder with one code is a ridge along the first principal
+component, with equal noise around it; in the plane that noise has one direction left to itself, so that its
+best is the same ellipse, and the two figures are equal. A Parzen window puts a small cloud at every
+training point, as wide as held-out points like best. All three densities are exact, so their figures may be
+compared.
 """
 
 import numpy as np
