@@ -131,12 +131,19 @@ class DirectedModel(Model):
         raise NotImplementedError
 
     def check_data(self, x: Any, what: str = "x") -> Any:
-        """Return ``x`` as rows [n, n_visible] of this model's backend and dtype; raises `DataError`."""
+        """Return ``x`` as rows [n, n_visible] of this model's backend and dtype.
+
+        Raises
+        ------
+        DataError
+            For what the likelihood, where there is one, or else the visible units cannot mean.
+        """
         if get_backend(x) == "autograd":
             return x
         x = self.check_matrix(x, self.n_visible, what)
-        if self.visible is not None:
-            self.visible.check(x, what)
+        judge = getattr(self, "likelihood", self.visible)
+        if judge is not None:
+            judge.check(x, what)
         return x
 
     # Draws from the recognition model

@@ -29,7 +29,7 @@ from functools import partial
 from typing import Any
 
 from minidgm.arguments import count
-from minidgm.backend import Generator, get_backend, get_xp
+from minidgm.backend import Generator, get_xp
 from minidgm.boltzmann.units import Softmax, from_name
 from minidgm.latent import nets
 from minidgm.latent.code_draws import CodeDraws, CodeGradients
@@ -168,14 +168,6 @@ class DiscreteVAE(CodeGradients, DirectedModel):
 
         relaxed = self.latent.name == "bernoulli" or isinstance(self.latent, Softmax)
         return GumbelSoftmax(1.0, lowest=0.5, decay=1e-4) if relaxed else Reinforce("leave_one_out", 4)
-
-    def check_data(self, x: Any, what: str = "x") -> Any:
-        """Return ``x`` on this model's device, or raise `DataError` for what the likelihood cannot mean."""
-        if get_backend(x) == "autograd":
-            return x
-        x = self.check_matrix(x, self.n_visible, what)
-        self.likelihood.check(x, what)
-        return x
 
     def begin(self, X: Any) -> None:
         """Refuse columns without variance under a Gaussian likelihood that would learn one of 0."""

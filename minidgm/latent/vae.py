@@ -26,7 +26,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from minidgm.arguments import count, real
-from minidgm.backend import Generator, get_backend, get_xp
+from minidgm.backend import Generator, get_xp
 from minidgm.boltzmann.units import Gaussian
 from minidgm.errors import IntractableError
 from minidgm.latent import nets
@@ -162,14 +162,6 @@ class VAE(Walks, DirectedModel):
         from minidgm.objectives import Reparameterization
 
         return Reparameterization()
-
-    def check_data(self, x: Any, what: str = "x") -> Any:
-        """Return ``x`` on this model's device, or raise `DataError` for what the likelihood cannot mean."""
-        if get_backend(x) == "autograd":
-            return x
-        x = self.check_matrix(x, self.n_visible, what)
-        self.likelihood.check(x, what)
-        return x
 
     def begin(self, X: Any) -> None:
         """Refuse columns without variance under a Gaussian likelihood that would learn one of 0."""
